@@ -1,0 +1,100 @@
+"""What a stage's result depends on, as `dvc.yaml` declares it, held still while the stage runs.
+
+DVC hashes dependencies and parameters after a command has ended, so an edit made meanwhile would be recorded with a
+result that it did not produce, and served from the cache ever after (treeverse/dvc #11058). Hence a stage notes its
+inputs before it does anything, compares when it is done, and fails before DVC can record what is not true.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from packaging.requirements import Requirement
+from ruamel.yaml import YAML
+
+from mnist import params
+from mnist.console import InputError
+
+PROJECT = "pyproject.toml"
+
+
+class Version(NamedTuple):
+    """A file at one moment: its content, and when it was last written, in ns."""
+
+    sha256: str
+    modified: int
+
+
+class Inputs(NamedTuple):
+    """A stage's declared inputs at one moment: parameters by file and key, files by path."""
+
+    values: dict[str, Any]
+    files: dict[str, Version]
+
+    @property
+    def key(self) -> str:
+        """A name for the values and contents: 64 hexadecimal digits, the same in every folder and clone."""
+        content = [self.values, {path: version.sha256 for path, version in self.files.items()}]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def changed(self, later: "Inputs") -> list[str]:
+        """What differs later; a file that was written to counts even if its content is back to what it was."""
+        names = [*self.values, *self.files, *later.values, *later.files]
+        before, after = (
+            {**{name: json.dumps(value) for name, value in inputs.values.items()}, **inputs.files}
+            for inputs in (self, later)
+        )
+        return [name for name in dict.fromkeys(names) if before.get(name) != after.get(name)]
+
+
+def note(stage: str, tree: dict[str, Any]) -> Inputs:
+    """Take down what `dvc.yaml` declares for `stage`, given the content of params.yaml. Raises InputError."""
+    text = Path("dvc.yaml").read_text("utf-8")
+    filled = re.sub(r"\$\{([\w.]+)\}", lambda match: str(lookup(tree, match[1], str(params.FILE))), text)
+    declared = YAML(typ="safe").load(filled)["stages"][stage]
+    values: dict[str, Any] = {}
+    for entry in declared.get("params", []):
+        # a plain entry is a key of params.yaml, another one {file: keys}
+        for path, keys in (entry if isinstance(entry, dict) else {str(params.FILE): [entry]}).items():
+            source = tomllib.loads(Path(path).read_text("utf-8")) if path == PROJECT else tree
+            values |= {f"{path}: {key}": lookup(source, key, path) for key in keys}
+    return Inputs(values, {name: version for path in declared["deps"] for name, version in versions(Path(path))})
+
+
+def lookup(tree: Any, key: str, place: str) -> Any:
+    """The value at a dotted key."""
+    for part in key.split("."):
+        if not isinstance(tree, dict) or part not in tree:
+            raise InputError(f"{place}: {key}: missing, and dvc.yaml refers to it; put it back")
+        tree = tree[part]
+    return tree
+
+
+def versions(path: Path) -> list[tuple[str, Version]]:
+    """A file, or every file below a folder, by name."""
+    if not path.exists():
+        raise InputError(f"{path}: missing, and dvc.yaml says that this stage reads it; `dvc repro` or git brings it")
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return [(file.as_posix(), version(file)) for file in files]
+
+
+def version(path: Path) -> Version:
+    """The present version of a file."""
+    with path.open("rb") as stream:
+        return Version(hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_mtime_ns)
+
+
+def check_installed(inputs: Inputs) -> None:
+    """Raise InputError if a library is not installed in the version that the declared parameters pin."""
+    for place, pins in inputs.values.items():
+        for pin in pins if place.startswith(PROJECT) else []:
+            requirement = Requirement(pin)
+            installed = importlib.metadata.version(requirement.name)
+            if not requirement.specifier.contains(installed, prereleases=True):
+                raise InputError(
+                    f"{place}: pins {pin}, but {installed} is installed; run `make` to install what is pinned"
+                )

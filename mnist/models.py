@@ -1,0 +1,153 @@
+"""The networks, and the file that a trained one is kept in.
+
+A model takes raw pixels, uint8 (n, height, width) in 0…255, and returns logits, float32 (n, classes). Its first layer
+normalises, so a model file needs nothing beside it.
+"""
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from mnist import dataset, params
+from mnist.console import InputError
+
+METADATA = "mnist"  # one entry only: safetensors writes several in a random order
+
+
+class Description(BaseModel):
+    """What it takes to build a model again and to name its answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    model: str
+    image_shape: tuple[int, int]
+    classes: list[str] = Field(min_length=2)
+    mean: float
+    std: float = Field(gt=0)
+    parameters: dict[str, Any]
+    torch: str
+
+
+class Normalise(nn.Module):
+    """uint8 (n, height, width) in 0…255 → float32 (n, 1, height, width), the mean subtracted, in units of the std.
+
+    The same operations in the same order as torchvision's ToTensor and Normalize, so the same bits.
+    """
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels.unsqueeze(1).float().div_(255).sub_(self.mean).div_(self.std)
+
+
+def mlp(height: int, width: int, classes: int) -> nn.Sequential:
+    """The article's network: for MNIST 784-128-64-10 with ReLU, 109,386 parameters."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(height * width, 128),
+        nn.ReLU(),
+        nn.Linear(128, 64),
+        nn.ReLU(),
+        nn.Linear(64, classes),
+    )
+
+
+def cnn(height: int, width: int, classes: int) -> nn.Sequential:
+    """Placeholder."""
+    h, w = height // 4, width // 4
+    return nn.Sequential(
+        nn.Conv2d(1, 24, 5, padding=2, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(24),
+        nn.ReLU(),
+        nn.Conv2d(24, 32, 3, padding=1, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * h * w, 256),
+        nn.ReLU(),
+        nn.Linear(256, classes),
+    ).to(memory_format=torch.channels_last)
+
+
+NETWORKS = {"mlp": mlp, "cnn": cnn}
+
+
+def create(chosen: params.Train, statistics: dataset.Statistics) -> tuple[nn.Sequential, Description]:
+    """The model that the parameters ask for, its weights drawn from torch's random generator, and its description."""
+    description = Description(
+        model=chosen.model,
+        image_shape=statistics.image_shape,
+        classes=statistics.classes,
+        mean=statistics.mean,
+        std=statistics.std,
+        parameters=chosen.model_dump(),
+        torch=torch.__version__.split("+")[0],  # what follows names the build
+    )
+    return build(description), description
+
+
+def build(description: Description) -> nn.Sequential:
+    """The model of `description` with fresh weights from torch's random generator.
+
+    Raises InputError if the images are too small for the network.
+    """
+    height, width = description.image_shape
+    try:
+        network = NETWORKS[description.model](height, width, len(description.classes))
+    except (RuntimeError, ValueError, ZeroDivisionError) as error:
+        raise InputError(f"train.model: {description.model} cannot take images of {height}×{width}: {error}") from error
+    return nn.Sequential(OrderedDict(normalise=Normalise(description.mean, description.std), network=network))
+
+
+def write(model: nn.Module, description: Description, path: Path) -> None:
+    """Write weights and description as one safetensors file: unlike a pickle, reading it runs no code of its maker."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    path.write_bytes(save(weights, {METADATA: description.model_dump_json()}))
+
+
+def read(path: Path) -> tuple[nn.Module, Description]:
+    """Build the model that a file describes and give it the file's weights, ready to predict.
+
+    Raises InputError if the file is damaged, comes from elsewhere, or its weights do not fit or are not finite.
+    """
+    remedy = "`dvc repro` trains it anew"
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = (file.metadata() or {}).get(METADATA)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error}); {remedy}") from error
+    if metadata is None:
+        raise InputError(f"{path}: has no entry “{METADATA}” in its metadata, so is not this project's; {remedy}")
+    try:
+        description = Description.model_validate_json(metadata)
+        model = build(description)
+        model.load_state_dict(weights)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{path}: its description is wrong at {first['loc']}: {first['msg']}; {remedy}") from error
+    except (RuntimeError, KeyError) as error:
+        raise InputError(f"{path}: its weights do not fit its description: {error}; {remedy}") from error
+    if damaged := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
+        raise InputError(f"{path}: {damaged[0]} has values that are not finite; {remedy}")
+    return model.eval(), description
+
+
+def check_fits(description: Description, statistics: dataset.Statistics) -> None:
+    """Raise InputError if a model was made for other images or classes than a data set has."""
+    ours, theirs = (description.image_shape, description.classes), (statistics.image_shape, statistics.classes)
+    if ours != theirs:
+        raise InputError(
+            f"the model is for images of {ours[0]} in {len(ours[1])} classes, {statistics.name} has {theirs[0]} in "
+            f"{len(theirs[1])}, or their names differ; `dvc repro` trains one that fits"
+        )

@@ -1,0 +1,32 @@
+"""Is everything fit to run? DVC deletes a stage's outputs before the stage can look at its parameters; this is sooner."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mnist import idx, params, sources, splits
+from mnist.console import InputError
+
+
+def check() -> Iterator[str]:
+    """Check what the first stages would, change nothing, and say in a line each what is well. Raises InputError."""
+    chosen = params.load()
+    yield f"{params.FILE}: ok"
+    if chosen.train.device == "cuda":
+        from mnist import training  # seconds, for torch
+
+        training.check_device(chosen.train.device)
+    if chosen.dataset.download:
+        yield f"data: {chosen.dataset.download}, to be fetched"
+    else:
+        yield f"{chosen.dataset.folder}: {look(chosen):,} training images, ok"
+
+
+def look(chosen: params.Params) -> int:
+    """Unpack the data folder to nowhere, as `download` would; returns the number of training images."""
+    Path("data").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir="data", prefix=".", suffix=".partial") as folder:
+        sources.copy(Path(chosen.dataset.folder), Path(folder))
+        count = len(idx.read(Path(folder) / sources.LABELS["train"], 1))
+        splits.check_validation(chosen.normalise.validation, count)
+    return count

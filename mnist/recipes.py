@@ -1,0 +1,38 @@
+"""Recipes: sets of parameters with a known result, one YAML file each in `recipes/`."""
+
+import io
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from mnist import params
+from mnist.console import InputError
+
+FOLDER = Path("recipes")
+
+
+def names() -> dict[str, str]:
+    """Each recipe's name and the comment that its file opens with."""
+    return {path.stem: path.read_text("utf-8").splitlines()[0].lstrip("# ") for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def apply(name: str, path: Path = params.FILE) -> None:
+    """Write a recipe's values into params.yaml, keeping its comments and everything that the recipe does not name.
+
+    Raises InputError if there is no such recipe or the result would not be valid, and then writes nothing.
+    """
+    if name not in names():
+        raise InputError(f"recipe: there is no {name!r}{params.suggestion(name, list(names()))}")
+    params.load(path)
+    editor = YAML()  # the one that keeps comments
+    editor.preserve_quotes = True
+    editor.width = 1000
+    tree = editor.load(path.read_text("utf-8"))
+    for section, values in params.parse(FOLDER / f"{name}.yaml").items():
+        tree[section].update(values)
+    text = io.StringIO()
+    editor.dump(tree, text)
+    params.check(YAML(typ="safe").load(text.getvalue()), f"recipes/{name}.yaml")
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(text.getvalue(), "utf-8")
+    aside.replace(path)

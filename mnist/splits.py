@@ -1,0 +1,100 @@
+"""From raw data to what training reads: a stratified split into training and validation images, and statistics."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mnist import idx, sources
+from mnist.console import InputError
+from mnist.dataset import Array, Statistics
+
+CHUNK = 10_000  # images
+
+
+def normalise(
+    raw: Path, folder: Path, validation: int, seed: int, mean: float | Literal["auto"], std: float | Literal["auto"]
+) -> Statistics:
+    """Split the data set of `raw`, write each split's arrays and `statistics.json` into `folder`.
+
+    `auto` stands for the mean or standard deviation of the training split alone, so nothing is learnt from the rest.
+    Raises InputError if `validation` leaves nothing to train on.
+    """
+    description = json.loads((raw / "dataset.json").read_text("utf-8"))
+    images = {split: idx.read(raw / file, 3) for split, file in sources.IMAGES.items()}
+    labels = {split: idx.read(raw / file, 1) for split, file in sources.LABELS.items()}
+    check_validation(validation, len(labels["train"]))
+    held_out = stratified(labels["train"], validation, seed)
+    splits = {
+        "train": ("train", np.flatnonzero(~held_out)),
+        "validation": ("train", np.flatnonzero(held_out)),
+        "test": ("test", np.arange(len(labels["test"]))),
+    }
+    for split, (source, index) in splits.items():
+        if len(index):
+            gather(images[source], index, folder / f"{split}_images.npy")
+            gather(labels[source], index, folder / f"{split}_labels.npy")
+    fitted_mean, fitted_std = moments(np.load(folder / "train_images.npy", mmap_mode="r"))
+    statistics = Statistics(
+        name=description["name"],
+        classes=description["classes"],
+        image_shape=images["train"].shape[1:],
+        mean=fitted_mean if mean == "auto" else mean,
+        std=fitted_std if std == "auto" else std,
+        counts={
+            split: {
+                name: int(count)
+                for name, count in zip(
+                    description["classes"],
+                    np.bincount(labels[source][index], minlength=len(description["classes"])),
+                    strict=True,
+                )
+            }
+            for split, (source, index) in splits.items()
+        },
+    )
+    if statistics.std == 0:
+        raise InputError("normalise.std: auto: all training pixels are the same; set a number or mend the images")
+    text = json.dumps(asdict(statistics), indent=2, ensure_ascii=False)
+    (folder / "statistics.json").write_text(text + "\n", "utf-8")
+    return statistics
+
+
+def check_validation(validation: int, count: int) -> None:
+    """Raise InputError if holding out so many of `count` images leaves none."""
+    if validation >= count:
+        raise InputError(
+            f"params.yaml: normalise.validation: {validation:,} of {count:,} training images leaves none to train on; "
+            "set it lower"
+        )
+
+
+def stratified(labels: Array, count: int, seed: int) -> Array:
+    """Choose `count` images at random so that each class keeps its share: bool (n,).
+
+    Systematic sampling: all images in random order, sorted by class, of which every (n / count)th is taken.
+    """
+    order = np.random.RandomState(seed).permutation(len(labels))  # this generator's stream is frozen, the newer's not
+    order = order[np.argsort(labels[order], kind="stable")]
+    chosen = np.zeros(len(labels), bool)
+    chosen[order[np.arange(count) * len(labels) // max(count, 1)]] = True
+    return chosen
+
+
+def gather(array: Array, index: Array, path: Path) -> None:
+    """Write `array[index]` as a .npy file, a chunk in memory at a time."""
+    out = np.lib.format.open_memmap(path, "w+", array.dtype, (len(index), *array.shape[1:]))
+    for start in range(0, len(index), CHUNK):
+        out[start : start + CHUNK] = array[index[start : start + CHUNK]]
+
+
+def moments(images: Array) -> tuple[float, float]:
+    """Mean and standard deviation of pixels in 0…1, exact because they come from a histogram of integers."""
+    histogram = np.zeros(256, np.int64)
+    for start in range(0, len(images), CHUNK):
+        histogram += np.bincount(images[start : start + CHUNK].ravel(), minlength=256)
+    values = np.arange(256) / 255
+    mean = float(values @ histogram / histogram.sum())
+    return mean, float(np.sqrt((values - mean) ** 2 @ histogram / histogram.sum()))

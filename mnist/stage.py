@@ -1,0 +1,127 @@
+"""What every run of a stage shares: checked parameters, inputs that hold still, outputs complete or absent."""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from mnist import console, inputs, params
+from mnist.console import InputError
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Run:
+    """One run of a stage: its parameters, the name of its inputs, and where it puts its outputs meanwhile."""
+
+    def __init__(self, checked: params.Params, key: str) -> None:
+        self.params = checked
+        self.key = key
+        self.outputs: dict[Path, Path] = {}
+
+    def output(self, path: str) -> Path:
+        """Where to write the file or folder `path` for now; it gets its name when the stage has succeeded."""
+        target = Path(path)
+        aside = target.with_name(f".{target.name}.partial")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove(aside)  # left by a run that was killed
+        self.outputs[target] = aside
+        return aside
+
+    def folder(self, path: str) -> Path:
+        """The same for a folder, made empty."""
+        aside = self.output(path)
+        aside.mkdir()
+        return aside
+
+    def publish(self) -> None:
+        """Give all outputs their names, once their bytes are on the disk."""
+        for aside in self.outputs.values():
+            for file in [aside, *aside.rglob("*")]:
+                flush(file)
+        for target, aside in self.outputs.items():
+            if target.is_dir():  # a folder cannot be renamed over another
+                remove(target)
+            aside.replace(target)
+            flush(target.parent)
+
+    def discard(self) -> None:
+        """Leave nothing half-written behind."""
+        for aside in self.outputs.values():
+            remove(aside)
+
+
+@contextlib.contextmanager
+def run(name: str) -> Iterator[Run]:
+    """Run the stage `name` of dvc.yaml.
+
+    Modules that decide the result are best imported inside: what is imported is then what was noted.
+    Raises InputError if parameters, inputs or versions are wrong, or inputs change before the end.
+    """
+    # DVC's own lock does not cover a stage that outlives a killed dvc
+    with locked(Path("stages", f"{name.replace('-', '_')}.py"), name):
+        tree = params.parse(params.FILE)
+        checked = params.check(tree, str(params.FILE))
+        before = inputs.note(name, tree)
+        inputs.check_installed(before)
+        this = Run(checked, before.key)
+        try:
+            yield this
+            changed = before.changed(inputs.note(name, params.parse(params.FILE)))
+            if changed:
+                raise InputError(
+                    f"{name}: {', '.join(changed[:3])}{' and more' * (len(changed) > 3)} changed while the stage ran, "
+                    "so its result is not kept; run dvc repro again"
+                )
+            this.publish()
+        finally:
+            this.discard()
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock of an existing file; it goes with the process, however that ends. A second process waits."""
+    while True:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"{what}: another process is at it; waiting for it to end", file=sys.stderr, flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                yield
+                return
+        path.touch()  # its last holder has removed it
+
+
+def main(command: Callable[[], None]) -> NoReturn:
+    """Run a stage's script: `command` with `--help`, errors in one line, and an end when DVC ends."""
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":
+        # killing dvc leaves its stage running, and the next `dvc repro` would start another beside it
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    app = console.application()
+    app.command()(command)
+    console.main(app)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

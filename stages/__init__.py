@@ -1,0 +1,1 @@
+"""What DVC runs: one script a stage, `python -m stages.<name>`."""
