@@ -24,10 +24,10 @@ lint: install
 	mypy
 
 test: install
-	pytest
+	pytest -n 2
 
 test-fast: install
-	pytest -m "not slow"
+	pytest -n 2 -m "not slow"
 
 bench: install
 	python -m benchmarks

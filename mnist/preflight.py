@@ -1,11 +1,10 @@
-"""Is everything fit to run? DVC deletes a stage's outputs before the stage can look at its parameters; this is sooner."""
+"""Is everything fit to run? DVC deletes a stage's outputs before the stage can check anything; this is sooner."""
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from mnist import idx, params, sources, splits
-from mnist.console import InputError
 
 
 def check() -> Iterator[str]:

@@ -1,0 +1,145 @@
+"""A real project in a folder of its own: the working tree's files, git, DVC, a small data set."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnist import idx, numerics, sources
+
+numerics.pin(threads=1)  # before any test imports torch
+
+ROOT = Path(__file__).parents[1]
+SMALL = {"train": 1200, "test": 300}
+OUTPUTS = ["data/raw", "data/normalised", "models", "metrics"]
+
+
+class Project:
+    """A checkout to work on: run commands in it, edit its parameters, look at what came out."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as a user would in an activated environment, and wait for it; stdin is empty."""
+        return subprocess.run(
+            command, cwd=self.path, env=self.environment(**environment), stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a command and return at once; its output can be read, and it leads a process group of its own."""
+        return subprocess.Popen(
+            command, cwd=self.path, env=self.environment(**environment), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    @staticmethod
+    def environment(**additional: str) -> dict[str, str]:
+        """The environment of an activated virtual environment, without what an outer DVC or pytest has set."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTEST_"))}
+        return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **additional}
+
+    def succeed(self, *command: str, **environment: str) -> str:
+        """Run a command that must succeed; returns what it printed."""
+        done = self.run(*command, **environment)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def repro(self, *options: str) -> list[str]:
+        """`dvc repro`, which must succeed; returns the stages whose command ran."""
+        return re.findall(r"^Running stage '(.*)':$", self.succeed("dvc", "repro", *options), re.MULTILINE)
+
+    def edit(self, old: str, new: str, file: str = "params.yaml") -> None:
+        """Replace the one occurrence of a text in a file."""
+        path = self.path / file
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
+        path.write_text(text.replace(old, new), "utf-8")
+
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 of every output file."""
+        files = [file for folder in OUTPUTS for file in (self.path / folder).rglob("*") if file.is_file()]
+        return {
+            str(file.relative_to(self.path)): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(files)
+            if file.name != ".gitignore"
+        }
+
+
+def write_small(folder: Path) -> None:
+    """The first images of MNIST as a data set of plain IDX files."""
+    folder.mkdir(parents=True)
+    for names, dimensions in ((sources.IMAGES, 3), (sources.LABELS, 1)):
+        for split, name in names.items():
+            plain = folder / name
+            idx.unpack(ROOT / f"data/mnist/{name}.gz", plain, dimensions)
+            array = np.array(idx.read(plain, dimensions)[: SMALL[split]])
+            plain.unlink()
+            idx.write(plain, array)
+
+
+def make_project(path: Path) -> Project:
+    """Copy the project's own files, as they are in the working tree, and make them a git and DVC repository."""
+    listed = subprocess.check_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+    )
+    for name in listed.splitlines():
+        if not name.startswith(("data/mnist/", "tests/", "docs/")) and name != "dvc.lock" and (ROOT / name).is_file():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, path / name)
+    for metrics in path.glob("metrics/*.json"):
+        metrics.unlink()
+    write_small(path / "data/small")
+    project = Project(path)
+    project.edit("folder: data/mnist ", "folder: data/small ")
+    project.edit("validation: 5000", "validation: 200")
+    project.edit("epochs: 10", "epochs: 2")
+    for command in (
+        ["git", "init", "-q", "-b", "main"],
+        ["git", "config", "user.name", "test"],
+        ["git", "config", "user.email", "test@example.org"],
+    ):
+        project.succeed(*command)
+    commit(project, "a small project")
+    return project
+
+
+def commit(project: Project, message: str) -> None:
+    """Commit everything that git does not ignore."""
+    project.succeed("git", "add", "-A")
+    project.succeed("git", "commit", "-q", "-m", message)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One small project that has been run and committed; tests get copies of it."""
+    project = make_project(tmp_path_factory.mktemp("template"))
+    assert len(project.repro()) == 5
+    commit(project, "run")
+    return project
+
+
+@pytest.fixture
+def project(template: Project, tmp_path: Path) -> Iterator[Project]:
+    """A small project that has been run and committed, to do anything with."""
+    shutil.copytree(
+        template.path,
+        tmp_path / "project",
+        symlinks=True,
+        ignore=lambda folder, _: ["tmp"] if folder.endswith(".dvc") else [],
+    )
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Project:
+    """A small project in which nothing has run."""
+    return make_project(tmp_path / "project")
