@@ -28,3 +28,45 @@ def test_an_edit_runs_what_it_touches_and_nothing_else(
     project.edit(old, new, file)
     assert project.repro() == expected
     assert project.repro() == []
+
+
+def test_an_edit_taken_back_comes_from_the_cache(project: Project) -> None:
+    before = project.hashes()
+    project.edit("epochs: 2", "epochs: 1")
+    assert project.repro() == ALL[2:]
+    project.edit("epochs: 1", "epochs: 2")
+    assert project.repro() == []
+    assert project.hashes() == before
+
+
+def test_a_byte_in_the_data_folder_runs_download_and_what_its_content_reaches(project: Project) -> None:
+    (project.path / "data/small/notes.txt").write_text("bought at the flea market")
+    assert project.repro() == ALL[:1]
+    images = project.path / "data/small/train-images-idx3-ubyte"
+    content = bytearray(images.read_bytes())
+    content[16 + 400] ^= 255
+    images.write_bytes(content)
+    assert project.repro() == ALL
+
+
+def test_a_newer_torch_in_the_pins_is_not_recorded_before_it_is_installed(project: Project) -> None:
+    project.edit('"torch==2.14.1"', '"torch==2.14.2"', "pyproject.toml")
+    before = (project.path / "dvc.lock").read_bytes()
+    done = project.run("dvc", "repro")
+    assert done.returncode != 0
+    assert "pins torch==2.14.2, but 2.14.1 is installed" in done.stderr
+    assert (project.path / "dvc.lock").read_bytes() == before
+
+
+def test_a_plotting_library_of_another_version_does_not_train_anew(project: Project) -> None:
+    project.edit('"matplotlib==', '"matplotlib>=', "pyproject.toml")
+    assert project.repro() == []
+
+
+def test_metrics_and_parameters_can_be_compared_as_dvc_users_do(project: Project) -> None:
+    project.edit("learning_rate: 0.003", "learning_rate: 0.05")
+    project.repro()
+    assert "train.learning_rate" in project.succeed("dvc", "params", "diff")
+    changes = project.succeed("dvc", "metrics", "diff", "--json")
+    assert '"accuracy"' in changes
+    assert "index.html" in project.succeed("dvc", "plots", "diff")
