@@ -24,10 +24,10 @@ lint: install
 	mypy
 
 test: install
-	pytest -n 2
+	pytest -n 3 --dist worksteal --durations 12
 
 test-fast: install
-	pytest -n 2 -m "not slow"
+	pytest -n 3 --dist worksteal -m "not slow"
 
 bench: install
 	python -m benchmarks

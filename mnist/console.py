@@ -1,6 +1,9 @@
 """What a person sees of a command: its errors in one line and its exit status."""
 
+import atexit
 import contextlib
+import errno
+import gc
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -9,16 +12,26 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
+STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+REMEDIES = {  # of what the system may refuse
+    errno.EACCES: "see who owns it (ls -l) and give yourself access",
+    errno.EPERM: "see who owns it (ls -l) and give yourself access",
+    errno.EROFS: "work in a folder that can be written to",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk",
+    errno.EEXIST: "move away what lies there",
+    errno.ENOTDIR: "a folder belongs there, move the file away",
+    errno.EISDIR: "a file belongs there, move the folder away",
+    errno.ENOENT: "put it back; git or `dvc checkout` may have it",
+}
 
 
 class InputError(Exception):
     """Something from outside is wrong. The message names the place, what is wrong there and the remedy."""
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived."""
+class Stopped(BaseException):
+    """One of the signals STOPS arrived; what is half-written is removed on the way out."""
 
 
 def application(help: str | None = None) -> typer.Typer:
@@ -33,7 +46,10 @@ def main(app: typer.Typer) -> NoReturn:
 
     A traceback is left to what is a defect of the program.
     """
-    signal.signal(signal.SIGTERM, terminate)
+    gc.set_threshold(100_000)  # what importing torch makes is no garbage: looking through it takes a second,
+    atexit.register(gc.freeze)  # and another one when the program ends
+    for number in STOPS:
+        signal.signal(number, stop)
     try:
         sys.exit(app(standalone_mode=False))
     except InputError as error:
@@ -41,16 +57,16 @@ def main(app: typer.Typer) -> NoReturn:
     except TyperException as error:
         fail(f"{getattr(error, 'message', error)} (see --help)", getattr(error, "exit_code", 2))
     except OSError as error:
-        fail(f"{error.filename or 'input or output'}: {error.strerror or error}", 1)
-    except (KeyboardInterrupt, typer.Abort):
-        fail("interrupted", INTERRUPTED)
-    except Terminated:
-        fail("terminated", TERMINATED)
+        remedy = REMEDIES.get(error.errno or 0, "mend that and run it again")
+        fail(f"{error.filename or 'input or output'}: {error.strerror or error}; {remedy}", 1)
+    except Stopped as stopped:
+        number = stopped.args[0]
+        fail(STOPS[number], 128 + number)
 
 
-def terminate(*_: object) -> NoReturn:
-    """Turn SIGTERM into an exception, so that what is half-written is removed."""
-    raise Terminated
+def stop(number: int, _: object) -> NoReturn:
+    """Turn a signal into an exception."""
+    raise Stopped(number)
 
 
 def fail(message: str, status: int) -> NoReturn:
@@ -59,15 +75,27 @@ def fail(message: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
-@contextlib.contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar, if stderr is a terminal: call what it yields after each of `total` pieces of work."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
+def say(line: object) -> None:
+    """Print a line at once, so that it can be watched through a pipe as well."""
+    print(line, flush=True)
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+
+@contextlib.contextmanager
+def progress(label: str, total: int, *, of_bytes: bool = False) -> Iterator[Callable[[int], None]]:
+    """A progress bar, if stderr is a terminal: call what it yields with how much of `total` has been done since."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    speed: list[progress.ProgressColumn] = [progress.TransferSpeedColumn()] if of_bytes else []
+    with progress.Progress(
+        *progress.Progress.get_default_columns(),
+        *speed,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else what goes to a file would be drawn above the bar instead
+    ) as bar:
         task = bar.add_task(label, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda done: bar.advance(task, done)

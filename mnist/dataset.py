@@ -4,12 +4,12 @@ Pixels stay uint8 on disk and in memory, a quarter of float32. Normalising is th
 who uses the model can forget it; what is kept here are the numbers for it.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
 from mnist.console import InputError
 
@@ -26,15 +26,16 @@ class Split:
     labels: Array
 
 
+@with_config(ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 @dataclass(frozen=True)
 class Statistics:
     """What is known of a data set. `mean` and `std` are of pixels in 0…1; `counts` are images a split and class."""
 
     name: str
-    classes: list[str]
+    classes: Annotated[list[str], Field(min_length=2)]
     image_shape: tuple[int, int]
     mean: float
-    std: float
+    std: Annotated[float, Field(gt=0)]
     counts: dict[str, dict[str, int]]
 
 
@@ -42,24 +43,34 @@ def statistics(folder: Path = FOLDER) -> Statistics:
     """What `normalise` wrote about the data set."""
     path = folder / "statistics.json"
     try:
-        found = json.loads(path.read_text("utf-8"))
-        return Statistics(**{**found, "image_shape": tuple(found["image_shape"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: cannot be used ({error}); `dvc repro` writes it anew") from error
+        return TypeAdapter(Statistics).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "all of it"
+        raise InputError(f"{path}: {key}: {first['msg']}; `dvc repro` writes it anew") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); `dvc repro` writes it anew") from error
 
 
 def load(split: Literal["train", "validation", "test"], folder: Path = FOLDER) -> Split:
-    """Map one split into memory. Raises InputError if its arrays are damaged or do not belong together."""
+    """Map one split into memory. Raises InputError if its arrays are damaged or not what the statistics say."""
     images, labels = (array(folder / f"{split}_{what}.npy") for what in ("images", "labels"))
-    if images.ndim != 3 or labels.shape != images.shape[:1]:
-        raise InputError(f"{folder}: {split}: {images.shape} images and {labels.shape} labels; run `dvc repro`")
+    expected = statistics(folder)
+    counts = list(expected.counts.get(split, {}).values())
+    if images.shape != (sum(counts), *expected.image_shape) or labels.shape != images.shape[:1]:
+        raise InputError(
+            f"{folder}: {split}: {images.shape} images and {labels.shape} labels are not what statistics.json says; "
+            "`dvc repro` writes it anew"
+        )
+    if np.bincount(labels, minlength=len(counts)).tolist() != counts:
+        raise InputError(f"{folder}/{split}_labels.npy: not what statistics.json counts; `dvc repro` writes it anew")
     return Split(images, labels)
 
 
 def array(path: Path) -> Array:
     """Map a .npy file of uint8; copy-on-write, as torch wants writable memory, but nothing is ever written."""
     try:
-        found: Array = np.load(path, mmap_mode="c", allow_pickle=False)
+        found: Array = np.lib.format.open_memmap(path, "c")
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: cannot be used ({error}); `dvc repro` writes it anew") from error
     if found.dtype != np.uint8:

@@ -74,7 +74,9 @@ def read(path: Path, dimensions: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
         _, shape = header(stream, path, dimensions)
     offset = 4 + 4 * dimensions
     if (size := path.stat().st_size) != offset + math.prod(shape):
-        raise InputError(f"{path}: {size:,} bytes where its header promises {offset + math.prod(shape):,}")
+        raise InputError(
+            f"{path}: {size:,} bytes where its header promises {offset + math.prod(shape):,}; fetch it again"
+        )
     return np.memmap(path, np.uint8, "r", offset, shape)
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
-from ruamel.yaml import YAML
 
 from mnist import params
 from mnist.console import InputError
 
+PIPELINE = Path("dvc.yaml")
 PROJECT = "pyproject.toml"
 
 
@@ -53,16 +53,26 @@ class Inputs(NamedTuple):
 
 def note(stage: str, tree: dict[str, Any]) -> Inputs:
     """Take down what `dvc.yaml` declares for `stage`, given the content of params.yaml. Raises InputError."""
-    text = Path("dvc.yaml").read_text("utf-8")
-    filled = re.sub(r"\$\{([\w.]+)\}", lambda match: str(lookup(tree, match[1], str(params.FILE))), text)
-    declared = YAML(typ="safe").load(filled)["stages"][stage]
+    declared = lookup(params.parse(PIPELINE), f"stages.{stage}", str(PIPELINE))
     values: dict[str, Any] = {}
     for entry in declared.get("params", []):
         # a plain entry is a key of params.yaml, another one {file: keys}
         for path, keys in (entry if isinstance(entry, dict) else {str(params.FILE): [entry]}).items():
-            source = tomllib.loads(Path(path).read_text("utf-8")) if path == PROJECT else tree
+            source = toml(path) if path == PROJECT else tree
             values |= {f"{path}: {key}": lookup(source, key, path) for key in keys}
-    return Inputs(values, {name: version for path in declared["deps"] for name, version in versions(Path(path))})
+    deps = [
+        re.sub(r"\$\{([\w.]+)\}", lambda match: str(lookup(tree, match[1], str(params.FILE))), path)
+        for path in declared["deps"]
+    ]
+    return Inputs(values, {name: version for path in deps for name, version in versions(Path(path))})
+
+
+def toml(path: str) -> dict[str, Any]:
+    """The content of a TOML file."""
+    try:
+        return tomllib.loads(Path(path).read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML: {error}; mend it, or `git restore {path}`") from error
 
 
 def lookup(tree: Any, key: str, place: str) -> Any:
@@ -91,10 +101,16 @@ def version(path: Path) -> Version:
 def check_installed(inputs: Inputs) -> None:
     """Raise InputError if a library is not installed in the version that the declared parameters pin."""
     for place, pins in inputs.values.items():
-        for pin in pins if place.startswith(PROJECT) else []:
-            requirement = Requirement(pin)
+        check_pins(place, pins if place.startswith(PROJECT) else [])
+
+
+def check_pins(place: str, pins: list[str]) -> None:
+    """Raise InputError, naming `place`, if what is installed is not what `pins` ask for."""
+    for pin in pins:
+        requirement = Requirement(pin)
+        try:
             installed = importlib.metadata.version(requirement.name)
-            if not requirement.specifier.contains(installed, prereleases=True):
-                raise InputError(
-                    f"{place}: pins {pin}, but {installed} is installed; run `make` to install what is pinned"
-                )
+        except importlib.metadata.PackageNotFoundError:
+            installed = "nothing of it"
+        if installed == "nothing of it" or not requirement.specifier.contains(installed, prereleases=True):
+            raise InputError(f"{place}: pins {pin}, but {installed} is installed; run `make` to install what is pinned")

@@ -6,7 +6,7 @@ normalises, so a model file needs nothing beside it.
 
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,13 +20,16 @@ from mnist.console import InputError
 METADATA = "mnist"  # one entry only: safetensors writes several in a random order
 
 
+Side = Annotated[int, Field(ge=1, le=4096)]  # pixels
+
+
 class Description(BaseModel):
     """What it takes to build a model again and to name its answers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str
-    image_shape: tuple[int, int]
+    image_shape: tuple[Side, Side]
     classes: list[str] = Field(min_length=2)
     mean: float
     std: float = Field(gt=0)
@@ -45,7 +48,7 @@ class Normalise(nn.Module):
         self.mean, self.std = mean, std
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return pixels.unsqueeze(1).float().div_(255).sub_(self.mean).div_(self.std)
+        return pixels.unsqueeze(1).div(255).sub_(self.mean).div_(self.std)
 
 
 def mlp(height: int, width: int, classes: int) -> nn.Sequential:
@@ -61,21 +64,21 @@ def mlp(height: int, width: int, classes: int) -> nn.Sequential:
 
 
 def cnn(height: int, width: int, classes: int) -> nn.Sequential:
-    """Placeholder."""
-    h, w = height // 4, width // 4
+    """Four convolutions, each with batch norm and ReLU, and three poolings; for MNIST 38,714 parameters.
+
+    Small on purpose: what it lacks in width it gains in epochs in the same time. Pooling comes before batch norm
+    where it can, which quarters the work of that. Raises InputError for images that the poolings leave nothing of.
+    """
+    down, right = ((side // 4 - 3) // 2 + 1 for side in (height, width))
+    if min(down, right) < 1:
+        raise InputError(f"train.model: cnn needs images of 12×12 pixels or more, not {height}×{width}; set it to mlp")
     return nn.Sequential(
-        nn.Conv2d(1, 24, 5, padding=2, bias=False),
-        nn.MaxPool2d(2),
-        nn.BatchNorm2d(24),
-        nn.ReLU(),
-        nn.Conv2d(24, 32, 3, padding=1, bias=False),
-        nn.MaxPool2d(2),
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
+        *(nn.Conv2d(1, 16, 5, padding=2, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), nn.ReLU()),
+        *(nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU()),
+        *(nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.ReLU()),
+        *(nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
         nn.Flatten(),
-        nn.Linear(32 * h * w, 256),
-        nn.ReLU(),
-        nn.Linear(256, classes),
+        nn.Linear(64 * down * right, classes),
     ).to(memory_format=torch.channels_last)
 
 
@@ -97,15 +100,8 @@ def create(chosen: params.Train, statistics: dataset.Statistics) -> tuple[nn.Seq
 
 
 def build(description: Description) -> nn.Sequential:
-    """The model of `description` with fresh weights from torch's random generator.
-
-    Raises InputError if the images are too small for the network.
-    """
-    height, width = description.image_shape
-    try:
-        network = NETWORKS[description.model](height, width, len(description.classes))
-    except (RuntimeError, ValueError, ZeroDivisionError) as error:
-        raise InputError(f"train.model: {description.model} cannot take images of {height}×{width}: {error}") from error
+    """The model of `description` with fresh weights from torch's random generator."""
+    network = NETWORKS[description.model](*description.image_shape, len(description.classes))
     return nn.Sequential(OrderedDict(normalise=Normalise(description.mean, description.std), network=network))
 
 
@@ -131,7 +127,13 @@ def read(path: Path) -> tuple[nn.Module, Description]:
         raise InputError(f"{path}: has no entry “{METADATA}” in its metadata, so is not this project's; {remedy}")
     try:
         description = Description.model_validate_json(metadata)
-        model = build(description)
+        with torch.device("meta"):  # costs nothing, whatever sizes the description claims
+            shapes = {name: weight.shape for name, weight in build(description).state_dict().items()}
+        for name in shapes | weights:
+            if name not in weights or weights[name].shape != shapes.get(name):
+                raise InputError(f"{path}: {name} does not fit its description; {remedy}")
+        with torch.random.fork_rng([]):  # what is drawn here is replaced at once
+            model = build(description)
         model.load_state_dict(weights)
     except ValidationError as error:
         first = error.errors()[0]

@@ -1,5 +1,6 @@
 """The schema of `params.yaml`. Nothing else reads that file."""
 
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
@@ -12,6 +13,12 @@ from ruamel.yaml.error import MarkedYAMLError
 from mnist.console import InputError
 
 FILE = Path("params.yaml")
+SCALARS = (bool, int, float, bytes, date, type(None))
+WANTED = {  # in place of pydantic's words
+    "model_type": "a section with its keys below it",
+    "string_too_short": "the name of a folder",
+    "string_unicode": "text",
+}
 LARGEST_FILE = 100_000  # bytes: the YAML reader is pure Python and would chew for minutes on a file given by mistake
 
 Download: TypeAlias = Literal[
@@ -96,11 +103,12 @@ def load(path: Path = FILE) -> Params:
 def parse(path: Path) -> dict[str, Any]:
     """Read YAML as DVC does, by the rules of YAML 1.2, so that a stage works with the values that DVC shows."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; `git restore {path}` brings it back") from error
     if len(content) > LARGEST_FILE:
-        raise InputError(f"{path}: {len(content):,} bytes are too many for parameters, {LARGEST_FILE:,} are allowed")
+        raise InputError(f"{path}: more than the {LARGEST_FILE:,} bytes allowed for parameters; is it the right file?")
     try:
         tree = YAML(typ="safe").load(content.decode())
     except UnicodeDecodeError as error:
@@ -127,7 +135,8 @@ def check(tree: dict[str, Any], place: str) -> Params:
 
 def describe(errors: list[ErrorDetails]) -> str:
     """The first of pydantic's errors in one line, with a close match where there is one, and how many more."""
-    first = min(errors, key=lambda error: error["type"] != "extra_forbidden")  # a misspelt key explains a missing one
+    order = {"extra_forbidden": 0, "missing": 2}  # a misspelt key explains a missing one
+    first = min(errors, key=lambda error: order.get(error["type"], 1))
     key = first["loc"][:2]  # what follows are the members of a union
     name = ".".join(map(str, key))
     more = len({error["loc"][:2] for error in errors if error["type"] != "missing"} - {key})
@@ -138,11 +147,25 @@ def describe(errors: list[ErrorDetails]) -> str:
         return f"{name}: missing; every key is needed{also}"
     if first["type"] == "value_error":
         return f"{name}: {first['ctx']['error']}{also}"
-    wanted = " or ".join(e["msg"].removeprefix("Input should be ") for e in errors if e["loc"][:2] == key)
-    value = repr(first["input"])
-    value = value if len(value) <= 40 else value[:40] + "…"
-    choices = allowed_values(key) if isinstance(first["input"], str) else []
-    return f"{name}: should be {wanted}, not {value}{suggestion(str(first['input']), choices, '')}{also}"
+    if first["type"] == "invalid_key":
+        return f"{name}: a key should be a word{suggestion('', allowed_keys(key[:-1]))}{also}"
+    here = [error for error in errors if error["loc"][:2] == key]
+    wanted = " or ".join(WANTED.get(e["type"], e["msg"].removeprefix("Input should be ")) for e in here)
+    given = first["input"]
+    meant = suggestion(given, allowed_values(key), "") if isinstance(given, str) else ""
+    return f"{name}: should be {wanted}, not {shown(given)}{meant}{also}"
+
+
+def shown(value: Any) -> str:
+    """A value in 40 characters; a collection by its kind, as aliases can make one of gigabytes from a few bytes."""
+    if isinstance(value, str):
+        value = value[:100]
+    elif not isinstance(value, SCALARS):
+        return f"a {type(value).__name__}"
+    elif isinstance(value, int) and value.bit_length() > 100:
+        return f"a number of {value.bit_length():,} bits"
+    text = repr(value)
+    return text if len(text) <= 40 else text[:40] + "…"
 
 
 def suggestion(word: str, choices: list[str], otherwise: str | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import matplotlib as mpl
 import numpy as np
@@ -18,15 +19,16 @@ NUMBERED_CLASSES = 12  # up to so many, the confusion matrix has its counts writ
 COLUMNS = 3
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, out: Path | BinaryIO) -> None:
     """Write a PNG whose bytes depend on the figure alone."""
-    figure.savefig(path, metadata={"Software": None})
+    figure.savefig(out, format="png", metadata={"Software": None})
 
 
 def settle() -> None:
     """Let neither the user's matplotlib settings nor the system's fonts have a say in the pictures."""
     mpl.rcdefaults()
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 110})
+    mpl.rcParams["axes.titley"] = 1.0  # where titles stay anyway: looking for a better place takes long
     bundled = mpl.get_data_path()
     fonts = font_manager.fontManager
     fonts.ttflist = [font for font in fonts.ttflist if font.fname.startswith(bundled)]
@@ -41,7 +43,7 @@ def predictions(images: Array, results: Predictions, index: Sequence[int], title
     figure.suptitle(title, y=1 - 0.15 / height, va="top")
     names = 0.06 * max(len(name) for name in results.classes)  # room for the longest, as a share of a column
     grid = figure.subplots(rows, 2 * COLUMNS, width_ratios=[1, 1] * COLUMNS, squeeze=False)
-    figure.subplots_adjust(0.01, 0.3 / height, 0.98, 1 - 0.65 / height, wspace=0.1 + names, hspace=0.35)
+    figure.subplots_adjust(0.01, 0.3 / height, 0.965, 1 - 0.65 / height, wspace=0.1 + names, hspace=0.35)
     for axes in grid.flat[2 * len(index) :]:
         axes.set_axis_off()
     for k, picture, chart in zip(index, grid.flat[::2], grid.flat[1::2], strict=False):
@@ -81,6 +83,24 @@ def confident_mistakes(results: Predictions, count: int) -> list[int]:
     wrong = np.flatnonzero(results.actual != results.predicted)
     sureness = results.probabilities[wrong].max(1)
     return [int(k) for k in wrong[np.argsort(-sureness, kind="stable")][:count]]
+
+
+def flipped(images: Array, a: Predictions, b: Predictions) -> Figure:
+    """The images that only A, then those that only B is right on, up to 24 each; the titles say what they said."""
+    a_right, b_right = a.predicted == a.actual, b.predicted == b.actual
+    figure = Figure(figsize=(10, 7.5))
+    halves: Any = figure.subfigures(2, 1)
+    place = {"hspace": 0.6, "top": 0.82, "bottom": 0.02, "left": 0.01, "right": 0.99}
+    for half, name, chosen in ((halves[0], "A", a_right & ~b_right), (halves[1], "B", b_right & ~a_right)):
+        index = np.flatnonzero(chosen)
+        half.suptitle(f"Only {name} is right on {len(index):,} images" + (", the first of them" * (len(index) > 24)))
+        grid = half.subplots(3, 8, gridspec_kw=place)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for k, axes in zip(index, grid.flat, strict=False):
+            show_image(axes, images[k])
+            axes.set_title(f"A: {a.classes[a.predicted[k]]}, B: {b.classes[b.predicted[k]]}", fontsize=7)
+    return figure
 
 
 def confusion(results: Predictions) -> Figure:

@@ -13,7 +13,9 @@ FOLDER = Path("recipes")
 
 def names() -> dict[str, str]:
     """Each recipe's name and the comment that its file opens with."""
-    return {path.stem: path.read_text("utf-8").splitlines()[0].lstrip("# ") for path in sorted(FOLDER.glob("*.yaml"))}
+    return {
+        path.stem: path.read_text("utf-8").partition("\n")[0].lstrip("# ") for path in sorted(FOLDER.glob("*.yaml"))
+    }
 
 
 def apply(name: str, path: Path = params.FILE) -> None:
@@ -28,7 +30,10 @@ def apply(name: str, path: Path = params.FILE) -> None:
     editor.preserve_quotes = True
     editor.width = 1000
     tree = editor.load(path.read_text("utf-8"))
-    for section, values in params.parse(FOLDER / f"{name}.yaml").items():
+    source = FOLDER / f"{name}.yaml"
+    for section, values in params.parse(source).items():
+        if section not in tree or not isinstance(values, dict):
+            raise InputError(f"{source}: {section}: not a section of {path} with keys below it; mend it")
         tree[section].update(values)
     text = io.StringIO()
     editor.dump(tree, text)

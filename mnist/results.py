@@ -1,6 +1,7 @@
 """The two tables that a run leaves: history.csv, a row an epoch, and predictions.csv, a row a test image."""
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable
@@ -75,10 +76,10 @@ def write_history(history: Iterable[Epoch], path: Path) -> None:
         rows.writerows(history)
 
 
-def read_history(path: Path = HISTORY) -> list[Epoch]:
-    """Read history.csv. Raises InputError at the first line that is not as `write_history` makes them."""
+def read_history(path: Path = HISTORY, text: str | None = None) -> list[Epoch]:
+    """Read history.csv, or `text`, its content. Raises InputError at the first line that is wrong."""
     history: list[Epoch] = []
-    for line, row in table(path, list(Epoch._fields)):
+    for line, row in table(path, list(Epoch._fields), text):
         try:
             values = [float(cell) if cell else None for cell in row]
             epoch = Epoch(int(row[0]), *values[1:])  # type: ignore[arg-type]
@@ -102,13 +103,16 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
             rows.writerow([index, names[actual], names[predicted], *predictions.probabilities[index].astype(str)])
 
 
-def read_predictions(classes: list[str], path: Path = PREDICTIONS) -> Predictions:
-    """Read predictions.csv of a data set with these classes. Raises InputError at the first line that is wrong."""
+def read_predictions(classes: list[str], path: Path = PREDICTIONS, text: str | None = None) -> Predictions:
+    """Read predictions.csv of a data set with these classes, or `text`, if its content was read already.
+
+    Raises InputError at the first line that is wrong.
+    """
     number = {name: k for k, name in enumerate(classes)}
     actual: list[int] = []
     predicted: list[int] = []
     probabilities: list[list[float]] = []
-    for line, row in table(path, ["index", "actual", "predicted", *(f"p{k}" for k in range(len(classes)))]):
+    for line, row in table(path, ["index", "actual", "predicted", *(f"p{k}" for k in range(len(classes)))], text):
         try:
             if int(row[0]) != len(actual):
                 raise ValueError(f"image {len(actual)} belongs here")
@@ -154,11 +158,11 @@ def calibration_bins(predictions: Predictions, bins: int = 15) -> tuple[Array, A
     )
 
 
-def table(path: Path, header: list[str]) -> Iterable[tuple[int, list[str]]]:
-    """The rows of a CSV file below its header, with their line numbers; at least one."""
+def table(path: Path, header: list[str], text: str | None = None) -> Iterable[tuple[int, list[str]]]:
+    """The rows of a CSV file, or of `text`, below the header, with their line numbers; at least one."""
     line = 0
     try:
-        with path.open(newline="", encoding="utf-8") as lines:
+        with path.open(newline="", encoding="utf-8") if text is None else io.StringIO(text, newline="") as lines:
             reader = csv.reader(lines, strict=True)
             if next(reader, None) != header:
                 raise damaged(path, 1, f"the header should be {','.join(header)}")

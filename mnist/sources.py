@@ -4,11 +4,14 @@ import contextlib
 import hashlib
 import io
 import json
+import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mnist import idx
 from mnist.console import InputError
@@ -36,6 +39,8 @@ KNOWN: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 CLASSES_FILE = "classes.txt"
+DESCRIPTION = "dataset.json"
+SILENCE = 60  # seconds after which a mirror that says nothing is given up
 
 
 def copy(folder: Path, raw: Path) -> None:
@@ -45,7 +50,8 @@ def copy(folder: Path, raw: Path) -> None:
     Raises InputError for whatever does not make a data set.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; set dataset.folder to one that holds four IDX files")
+        what = "not a folder" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {what}; set dataset.folder to one that holds four IDX files")
     for names, dimensions in ((IMAGES, 3), (LABELS, 1)):
         for name in names.values():
             idx.unpack(find(folder, name), raw / name, dimensions)
@@ -77,10 +83,10 @@ def class_names(path: Path) -> list[str] | None:
     if not path.exists():
         return None
     try:
-        names = path.read_text("utf-8").splitlines()
+        names = path.read_text("utf-8-sig").splitlines()  # Windows editors begin with a byte order mark
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
-    if len(set(names)) < len(names) or not all(name.isprintable() and name.strip() for name in names):
+    if not names or len(set(names)) < len(names) or not all(name.isprintable() and name.strip() for name in names):
         raise InputError(f"{path}: needs one printable name a line, each once; mend it or remove it")
     return names
 
@@ -121,21 +127,64 @@ def open_torchvision(name: str, folder: str, split: str) -> Any:
         "qmnist": lambda: datasets.QMNIST(folder, split, download=True),
     }
     chatter = io.StringIO()
+    terminal = sys.stderr.isatty()
+    socket.setdefaulttimeout(SILENCE)  # torchvision would wait for ever
     try:
-        with contextlib.redirect_stdout(chatter):
+        # its progress bar is for a terminal
+        with contextlib.redirect_stdout(chatter), contextlib.redirect_stderr(sys.stderr if terminal else chatter):
             if name.startswith("emnist-"):
                 return datasets.EMNIST(folder, name.removeprefix("emnist-"), train=train, download=True)
             return makers[name]()
     except Exception as error:  # whatever a mirror's bytes bring about
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(
             f"dataset.download: {name} cannot be fetched ({reason}); "
             "try later, or get its four IDX files, set dataset.folder to their folder and dataset.download to null"
         ) from error
 
 
+class Description(BaseModel):
+    """What `dataset.json` says of the four files beside it: each one's SHA-256 and shape by its name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    classes: list[str]
+    files: dict[str, dict[str, Any]]
+
+
 def describe(raw: Path, name: str, classes: list[str] | None) -> None:
     """Check that the four files of `raw` belong together and write `dataset.json` beside them."""
+    images, labels = arrays(raw)
+    classes = classes or [str(label) for label in range(int(labels["train"].max()) + 1)]
+    check_labels(labels, classes)
+    files = {
+        file: {"sha256": sha256(raw / file), "shape": list(array[split].shape)}
+        for array, names in ((images, IMAGES), (labels, LABELS))
+        for split, file in names.items()
+    }
+    text = json.dumps({"name": name, "classes": classes, "files": files}, indent=2, ensure_ascii=False)
+    (raw / DESCRIPTION).write_text(text + "\n", "utf-8")
+
+
+def load(raw: Path) -> tuple[Description, dict[str, Any], dict[str, Any]]:
+    """What `describe` has seen in `raw`: its description, and each split's images and labels.
+
+    Raises InputError if they do not belong together any more.
+    """
+    path = raw / DESCRIPTION
+    try:
+        description = Description.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        what = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
+        raise InputError(f"{path}: cannot be used ({what}); `dvc repro` writes it anew") from error
+    images, labels = arrays(raw)
+    check_labels(labels, description.classes)
+    return description, images, labels
+
+
+def arrays(raw: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Each split's images and labels, mapped from disk. Raises InputError if they do not belong together."""
     images = {split: idx.read(raw / file, 3) for split, file in IMAGES.items()}
     labels = {split: idx.read(raw / file, 1) for split, file in LABELS.items()}
     for split in images:
@@ -149,15 +198,7 @@ def describe(raw: Path, name: str, classes: list[str] | None) -> None:
             f"{IMAGES['train']} has images of {images['train'].shape[1:]} pixels, "
             f"{IMAGES['test']} of {images['test'].shape[1:]}; both must be the same"
         )
-    classes = classes or [str(label) for label in range(int(labels["train"].max()) + 1)]
-    check_labels(labels, classes)
-    files = {
-        file: {"sha256": sha256(raw / file), "shape": list(array[split].shape)}
-        for array, names in ((images, IMAGES), (labels, LABELS))
-        for split, file in names.items()
-    }
-    description = {"name": name, "classes": classes, "files": files}
-    (raw / "dataset.json").write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return images, labels
 
 
 def check_labels(labels: dict[str, Any], classes: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from mnist import idx, sources
+from mnist import sources
 from mnist.console import InputError
 from mnist.dataset import Array, Statistics
 
@@ -22,9 +22,7 @@ def normalise(
     `auto` stands for the mean or standard deviation of the training split alone, so nothing is learnt from the rest.
     Raises InputError if `validation` leaves nothing to train on.
     """
-    description = json.loads((raw / "dataset.json").read_text("utf-8"))
-    images = {split: idx.read(raw / file, 3) for split, file in sources.IMAGES.items()}
-    labels = {split: idx.read(raw / file, 1) for split, file in sources.LABELS.items()}
+    description, images, labels = sources.load(raw)
     check_validation(validation, len(labels["train"]))
     held_out = stratified(labels["train"], validation, seed)
     splits = {
@@ -38,8 +36,8 @@ def normalise(
             gather(labels[source], index, folder / f"{split}_labels.npy")
     fitted_mean, fitted_std = moments(np.load(folder / "train_images.npy", mmap_mode="r"))
     statistics = Statistics(
-        name=description["name"],
-        classes=description["classes"],
+        name=description.name,
+        classes=description.classes,
         image_shape=images["train"].shape[1:],
         mean=fitted_mean if mean == "auto" else mean,
         std=fitted_std if std == "auto" else std,
@@ -47,8 +45,8 @@ def normalise(
             split: {
                 name: int(count)
                 for name, count in zip(
-                    description["classes"],
-                    np.bincount(labels[source][index], minlength=len(description["classes"])),
+                    description.classes,
+                    np.bincount(labels[source][index], minlength=len(description.classes)),
                     strict=True,
                 )
             }

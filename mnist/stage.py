@@ -46,7 +46,7 @@ class Run:
             for file in [aside, *aside.rglob("*")]:
                 flush(file)
         for target, aside in self.outputs.items():
-            if target.is_dir():  # a folder cannot be renamed over another
+            if aside.is_dir():  # a folder cannot be renamed over another
                 remove(target)
             aside.replace(target)
             flush(target.parent)

@@ -27,14 +27,13 @@ def train(
     validation: dataset.Split | None,
     checkpoint: Checkpoint,
     report: Callable[[Epoch], None] = lambda _: None,
-    advance: Callable[[], None] = lambda: None,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> list[Epoch]:
     """Train `model` in place, from the last epoch that `checkpoint` knows of on; returns a row for every epoch.
 
     `report` is called after an epoch, `advance` after a step. All randomness comes from torch's CPU generator.
     Raises InputError, naming epoch and step, when the loss or a weight is no longer finite.
     """
-    check_device(chosen.device)
     device = torch.device(chosen.device)
     images, labels = on_device(training, device)
     held_out = on_device(validation, device) if validation else None
@@ -57,7 +56,7 @@ def train(
             learning_rate = optimizer.param_groups[0]["lr"]
             schedule.step()
             losses[step] = loss.detach()  # read back once an epoch, so that a GPU need not wait at each step
-            advance()
+            advance(1)
         check_finite(model, losses, epoch)
         measured = measure(model, *held_out, loss_function) if held_out else (None, None)
         history.append(Epoch(epoch, learning_rate, losses.double().mean().item(), *measured))

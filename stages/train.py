@@ -17,6 +17,7 @@ def train() -> None:
 
         from mnist import dataset, models, results, resume, training
 
+        training.check_device(chosen.device)
         statistics = dataset.statistics()
         torch.manual_seed(chosen.seed)
         model, description = models.create(chosen, statistics)
@@ -26,7 +27,7 @@ def train() -> None:
             resume.checkpoint(run.key) as checkpoint,
             console.progress("training", chosen.epochs * training.steps(chosen, training_split)) as advance,
         ):
-            history = training.train(model, chosen, training_split, validation_split, checkpoint, print, advance)
+            history = training.train(model, chosen, training_split, validation_split, checkpoint, console.say, advance)
         models.write(model, description, run.output("models/model.safetensors"))
         results.write_history(history, run.output("metrics/history.csv"))
         results.write_metrics(results.of_training(history), run.output("metrics/train.json"))
