@@ -1,5 +1,8 @@
 """The commands beside DVC's: python -m mnist COMMAND."""
 
+import json
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,6 +43,100 @@ def check() -> None:
 
     for line in preflight.check():
         print(line)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="A commit, tag, branch, experiment, or `workspace`.")] = "HEAD",
+    b: Annotated[str, typer.Argument(help="What to compare it with.")] = "workspace",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="Exit with 1 if B is significantly less accurate.")] = False,
+    images: Annotated[Path | None, typer.Option(help="Draw the images that only one is right on, as PNG.")] = None,
+) -> None:
+    """Say whether the difference between two runs is more than chance on their test images.
+
+    Example: python -m mnist compare main workspace --gate
+    """
+    from mnist import compare, runs
+
+    both = runs.read(a), runs.read(b)
+    found = compare.compare(*both)
+    print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(compare.lines(found)))
+    if images:
+        from mnist import plots
+
+        plots.settle()
+        plots.save(plots.flipped(runs.test_images(a), both[0].predictions, both[1].predictions), images)
+    if gate and compare.significant(found) and found["accuracy_difference"] < 0:
+        raise console.InputError(f"{b} is significantly less accurate than {a}; --gate lets no such change pass")
+
+
+@app.command()
+def report(
+    a: Annotated[str, typer.Argument(help="A commit, tag, branch, experiment, or `workspace`.")] = "workspace",
+    b: Annotated[str | None, typer.Argument(help="A second one, to compare it with.")] = None,
+    output: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
+) -> None:
+    """Write one HTML file, with everything in it, on a run or on two and their difference.
+
+    Example: python -m mnist report main workspace --output report.html
+    """
+    from mnist import report, runs
+
+    page = report.page([runs.read(revision) for revision in (a, b) if revision])
+    aside = output.with_name(f".{output.name}.partial")
+    aside.write_text(page, "utf-8")
+    aside.replace(output)
+    print(f"{output}: {len(page.encode()) / 1e6:.1f} MB")
+
+
+@app.command()
+def leaderboard(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Rank the recipes of all experiments and of this branch's commits by their mean accuracy over seeds.
+
+    Example: python -m mnist leaderboard --csv > leaderboard.csv
+    """
+    from mnist import leaderboard
+
+    table = leaderboard.rows(leaderboard.groups())
+    if as_json:
+        print(json.dumps(table, indent=2, ensure_ascii=False))
+    elif as_csv:
+        print(leaderboard.as_csv(table), end="")
+    else:
+        leaderboard.show(table)
+
+
+@app.command()
+def verify(
+    remove: Annotated[bool, typer.Option("--remove", help="Delete the objects that do not match.")] = False,
+) -> None:
+    """Compare every object in DVC's cache with its name, the MD5 of what it should hold.
+
+    Example: python -m mnist verify --remove && dvc repro
+    """
+    from mnist import verify
+
+    folder = verify.cache()
+    found = verify.objects(folder)
+    size = sum(path.stat().st_size for path in found)
+    start = time.perf_counter()
+    with console.progress("hashing", size, of_bytes=True) as advance:
+        damaged = verify.concerned(list(verify.corrupt(found, advance)), folder)
+    speed = size / 1e6 / (time.perf_counter() - start)
+    for path, outputs in damaged:
+        print(f"{path}: not what its name says; {', '.join(outputs) or 'no output of the current dvc.lock'}")
+    print(f"{len(found):,} objects, {size / 1e6:,.0f} MB, {speed:,.0f} MB/s: {len(damaged):,} corrupt")
+    if damaged and remove:
+        verify.remove([path for path, _ in damaged])
+        print("removed; `dvc fetch` brings them from a remote, `dvc repro` makes them again")
+    elif damaged:
+        raise console.InputError(
+            f"{folder}: {len(damaged):,} corrupt; `python -m mnist verify --remove`, then `dvc fetch` or `dvc repro`"
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Is everything fit to run? DVC deletes a stage's outputs before the stage can check anything; this is sooner."""
 
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist import idx, params, sources, splits
+from mnist import idx, inputs, params, sources, splits, verify
 
 
 def check() -> Iterator[str]:
@@ -19,6 +20,14 @@ def check() -> Iterator[str]:
         yield f"data: {chosen.dataset.download}, to be fetched"
     else:
         yield f"{chosen.dataset.folder}: {look(chosen):,} training images, ok"
+    project = tomllib.loads(Path(inputs.PROJECT).read_text("utf-8"))["project"]
+    for name, pins in {"dependencies": project["dependencies"], **project["optional-dependencies"]}.items():
+        inputs.check_pins(f"{inputs.PROJECT}: {name}", pins)
+    yield "libraries: as pinned"
+    cache = verify.cache()
+    needed = [cache / md5[:2] / md5[2:] for _, md5 in verify.outputs()]
+    present = sum(path.exists() for path in needed)
+    yield f"cache: {present} of {len(needed)} outputs" + "; `dvc repro` makes the others" * (present < len(needed))
 
 
 def look(chosen: params.Params) -> int:

@@ -1,0 +1,117 @@
+"""Which recipe is better? All runs that git knows, those that differ in nothing but their seed taken together."""
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from mnist import runs
+from mnist.console import InputError
+
+SEED = "train.seed"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one recipe, a seed each: the parameters they share, and accuracy and loss of each run."""
+
+    parameters: dict[str, Any]
+    accuracy: list[float]
+    loss: list[float]
+
+    def row(self, leader: "Group") -> dict[str, Any]:
+        """What there is to say of it; what one run alone cannot say is None."""
+        several = len(self.accuracy) > 1
+        return {
+            "n": len(self.accuracy),
+            "accuracy_mean": float(np.mean(self.accuracy)),
+            "accuracy_std": float(np.std(self.accuracy, ddof=1)) if several else None,
+            "loss_mean": float(np.mean(self.loss)),
+            "loss_std": float(np.std(self.loss, ddof=1)) if several else None,
+            "best": max(self.accuracy),
+            "p_value": welch(self.accuracy, leader.accuracy) if self is not leader else None,
+        }
+
+
+def welch(ours: list[float], theirs: list[float]) -> float | None:
+    """Two-sided p of Welch's t that two recipes reach the same mean; None if their spread is not known."""
+    if min(len(ours), len(theirs)) < 2 or np.ptp(ours) == np.ptp(theirs) == 0:
+        return None
+    return float(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
+
+
+def groups() -> list[Group]:
+    """All experiments' and the current branch's runs by recipe, the best mean accuracy first.
+
+    The same run in several commits counts once. Raises InputError if there is none.
+    """
+    commits = runs.experiments_and_commits()
+    files = runs.contents([f"{commit}:{path}" for commit in commits for path in ("dvc.lock", "metrics/evaluate.json")])
+    found: dict[str, Group] = {}
+    seen = set()
+    for lock, metrics in zip(files, files, strict=True):
+        if lock is None or metrics is None:
+            continue
+        parameters = runs.recorded(lock)
+        if (run := (json.dumps(parameters, sort_keys=True), metrics)) in seen:
+            continue
+        seen.add(run)
+        measured = json.loads(metrics)
+        parameters = {key: value for key, value in parameters.items() if key != SEED and not key.startswith("plot.")}
+        group = found.setdefault(json.dumps(parameters, sort_keys=True), Group(parameters, [], []))
+        group.accuracy.append(measured["accuracy"])
+        group.loss.append(measured["loss"])
+    if not found:
+        raise InputError("no commit or experiment has dvc.lock and metrics/evaluate.json; `dvc repro` and commit first")
+    return sorted(found.values(), key=lambda group: -np.mean(group.accuracy))
+
+
+def rows(ranked: list[Group]) -> list[dict[str, Any]]:
+    """A row a recipe: the parameters in which any two of them differ, and what `Group.row` says."""
+    keys = dict.fromkeys(key for group in ranked for key in group.parameters)
+    differing = [key for key in keys if len({json.dumps(group.parameters.get(key)) for group in ranked}) > 1]
+    return [
+        {"params": {key: group.parameters.get(key) for key in differing}, **group.row(ranked[0])} for group in ranked
+    ]
+
+
+def as_csv(table: list[dict[str, Any]]) -> str:
+    """The rows as CSV, a column a parameter."""
+    flat = [{**row["params"], **{key: value for key, value in row.items() if key != "params"}} for row in table]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(flat[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return out.getvalue()
+
+
+def show(table: list[dict[str, Any]]) -> None:
+    """Print the rows as a table as wide as the terminal; in a narrow one names are folded, never figures."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    shown.add_column("parameters", overflow="fold")
+    for name in ("runs", "accuracy", "loss", "best", "p"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for row in table:
+        parameters = "\n".join(f"{key}: {value}" for key, value in row["params"].items())
+        shown.add_row(
+            parameters,
+            str(row["n"]),
+            spread(row["accuracy_mean"], row["accuracy_std"]),
+            spread(row["loss_mean"], row["loss_std"]),
+            f"{row['best']:.4f}",
+            "" if row["p_value"] is None else f"{row['p_value']:.2g}",
+        )
+    Console().print(shown)
+    print("accuracy and loss on the test images: mean ± standard deviation over seeds; p: Welch's t against the first")
+
+
+def spread(mean: float, std: float | None) -> str:
+    """`mean ± std`, or the mean alone."""
+    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
