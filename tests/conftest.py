@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -86,28 +85,35 @@ def write_small(folder: Path) -> None:
             idx.write(plain, array)
 
 
-def make_project(path: Path) -> Project:
+def make_checkout(path: Path, *, without: tuple[str, ...] = ()) -> Project:
     """Copy the project's own files, as they are in the working tree, and make them a git and DVC repository."""
     listed = subprocess.check_output(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
     )
     for name in listed.splitlines():
-        if not name.startswith(("data/mnist/", "tests/", "docs/")) and name != "dvc.lock" and (ROOT / name).is_file():
+        if not name.startswith(without) and (ROOT / name).is_file():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, path / name)
-    for metrics in path.glob("metrics/*.json"):
-        metrics.unlink()
-    write_small(path / "data/small")
     project = Project(path)
-    project.edit("folder: data/mnist ", "folder: data/small ")
-    project.edit("validation: 5000", "validation: 200")
-    project.edit("epochs: 10", "epochs: 2")
     for command in (
         ["git", "init", "-q", "-b", "main"],
         ["git", "config", "user.name", "test"],
         ["git", "config", "user.email", "test@example.org"],
     ):
         project.succeed(*command)
+    commit(project, "checkout")
+    return project
+
+
+def make_project(path: Path) -> Project:
+    """A checkout in which nothing has run, with a small data set and little to do."""
+    project = make_checkout(
+        path, without=("data/mnist/", "tests/", "docs/", "dvc.lock", "metrics/train.", "metrics/ev")
+    )
+    write_small(path / "data/small")
+    project.edit("folder: data/mnist ", "folder: data/small ")
+    project.edit("validation: 5000", "validation: 200")
+    project.edit("epochs: 10", "epochs: 2")
     commit(project, "a small project")
     return project
 
@@ -116,6 +122,25 @@ def commit(project: Project, message: str) -> None:
     """Commit everything that git does not ignore."""
     project.succeed("git", "add", "-A")
     project.succeed("git", "commit", "-q", "-m", message)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project as it is, run on all of MNIST as a fresh clone is by `make`; not to be changed, only copied."""
+    project = make_checkout(tmp_path_factory.mktemp("finished") / "mnist")
+    assert len(project.repro()) == 5
+    return project
+
+
+def copy(project: Project, path: Path) -> Project:
+    """The same in another folder, without what DVC has noted of the old one."""
+    shutil.copytree(
+        project.path,
+        path,
+        symlinks=True,
+        ignore=lambda folder, _: ["tmp"] if folder.endswith(".dvc") else [],
+    )
+    return Project(path)
 
 
 @pytest.fixture(scope="session")
@@ -128,15 +153,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-def project(template: Project, tmp_path: Path) -> Iterator[Project]:
+def project(template: Project, tmp_path: Path) -> Project:
     """A small project that has been run and committed, to do anything with."""
-    shutil.copytree(
-        template.path,
-        tmp_path / "project",
-        symlinks=True,
-        ignore=lambda folder, _: ["tmp"] if folder.endswith(".dvc") else [],
-    )
-    return Project(tmp_path / "project")
+    return copy(template, tmp_path / "project")
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""Can the tests fail? Break one promise after the other and see its test go red: python -m tests.breaking [NAME…]
+
+Works in a clone of the last commit. Ends with 1 if a test stayed green.
+"""
+
+# ruff: noqa: E501 – a row a promise reads better than a screen a promise
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.conftest import ROOT
+
+
+class Break(NamedTuple):
+    """A text in a file of the project, what takes its place, and the tests that must then fail."""
+
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+GUARD, INTERRUPTIONS = "tests/endtoend/test_guard.py", "tests/endtoend/test_interruptions.py"
+NOTED = "    return Inputs(values, {name"
+RNG = '        torch.set_rng_state(state["random"])\n'
+SHUFFLED = "labels.index_select(0, index.flip(0)).long()"
+PINNED = "        del os.environ[name]\n    os.environ.update(INSTRUCTION_SETS)"
+BREAKS = {
+    "inputs may change": Break("mnist/stage.py", "if changed:", "if not changed:", f"{GUARD} -k parameter_of"),
+    "inputs may change and change back": Break("mnist/inputs.py", "stat().st_mtime_ns)", "stat().st_uid)", f"{GUARD} -k taken_back"),
+    "other stages' inputs count": Break("mnist/inputs.py", NOTED, f"    deps.append('params.yaml')\n{NOTED}", f"{GUARD} -k not_declare"),
+    "a stage outlives dvc": Break("mnist/stage.py", "signal.SIGKILL)", "0)", f"{GUARD} -k ends_with"),
+    "two train on one state": Break("mnist/stage.py", "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", f"{GUARD} -k never_train"),
+    "random state is not kept": Break("mnist/resume.py", RNG, "", f"{INTERRUPTIONS} -k goes_on"),
+    "training starts anew": Break("mnist/resume.py", "not self.path.exists()", "self.path", f"{INTERRUPTIONS} -k goes_on"),
+    "damaged state is used": Break("mnist/resume.py", "!= content[:DIGEST]", "is None", f"{INTERRUPTIONS} -k damaged"),
+    "another run's state is used": Break("mnist/inputs.py", "content = [self.values,", "content = [", f"{INTERRUPTIONS} -k damaged"),
+    "states pile up": Break("mnist/resume.py", "    prune(root)\n", "", "tests/test_resume.py"),
+    "half-written files stay": Break("mnist/stage.py", "            this.discard()", "            pass", f"{INTERRUPTIONS} -k full_disk"),
+    "the machine decides on threads": Break("mnist/numerics.py", "torch.set_num_threads(threads)", "pass", "tests/endtoend/test_same_bytes.py -k one_core"),
+    "the environment decides on instructions": Break("mnist/numerics.py", PINNED, "        pass", "tests/endtoend/test_same_bytes.py -k environment"),
+    "dvc.lock is not current": Break("mnist/predict.py", "\n", "\n\n", "tests/endtoend/test_same_bytes.py -k committed_lock"),
+    "a dependency is missing": Break("dvc.yaml", "      - mnist/training.py\n", "", "tests/test_pipeline.py"),
+    "a dependency is superfluous": Break("dvc.yaml", "      - mnist/training.py\n", "      - mnist/training.py\n      - mnist/plots.py\n", "tests/test_pipeline.py"),
+    "any library will do": Break("mnist/inputs.py", 'if installed == "nothing of it" or not', "if not installed and not", "tests/endtoend/test_reruns.py -k newer_torch"),
+    "damage is overlooked": Break("mnist/verify.py", "digest.update(chunk)", "digest.update(chunk[:100])", "tests/test_verify.py -k fifty"),
+    "damage belongs to nobody": Break("mnist/verify.py", "owners.setdefault(inside, [])", "owners.setdefault(path, [])", "tests/test_verify.py -k each_output"),
+    "intervals are too wide": Break("mnist/compare.py", "stats.norm.interval(0.95, gained", "stats.norm.interval(0.99, gained", "tests/test_compare.py -k covers"),
+    "p is one-sided": Break("mnist/compare.py", "only_a + only_b).pvalue", "only_a + only_b, alternative='less').pvalue", "tests/test_compare.py -k agrees"),
+    "stale results are compared": Break("mnist/runs.py", "    if reason:", "    if not revision:", "tests/test_compare.py -k older"),
+    "a stage imports torch": Break("stages/download.py", "        raw = run", "        import torch\n\n        raw = run", "tests/test_start_up.py -k download"),
+    "gradients add up": Break("mnist/training.py", "            optimizer.zero_grad()\n", "", "tests/test_training.py -k step_by_step"),
+    "labels lose their images": Break("mnist/training.py", "labels.index_select(0, index).long()", SHUFFLED, "tests/test_training.py -k labels_stay"),
+    "a loss that is not finite goes on": Break("mnist/training.py", "        check_finite(model, losses, epoch)\n", "", "tests/test_training.py -k finite"),
+    "the schedule stands still": Break("mnist/training.py", "            schedule.step()\n", "", "tests/test_training.py -k schedules"),
+    "charts need a network": Break(".dvc/config", "html_template = ", "# ", "tests/test_pages.py -k charts"),
+    "the article says what is not so": Break("docs/article.md", "109386\n", "109385\n", "tests/test_docs.py -k article"),
+    "a link leads nowhere": Break("README.md", "](docs/article.md)", "](docs/articles.md)", "tests/test_docs.py -k link"),
+    "files may be too long": Break("mnist/idx.py", "if left < 0:", "if left is None:", "tests/test_idx.py"),
+    "files may be too short": Break("mnist/idx.py", "        if left:\n", "        if left is None:\n", "tests/test_idx.py"),
+    "errors come with a traceback": Break("mnist/console.py", "except OSError as error:", "except EOFError as error:", "tests/test_bad_input.py"),
+    "a recipe loses comments": Break("mnist/recipes.py", "editor = YAML()", "editor = YAML(typ='safe', pure=True)", "tests/test_recipes.py"),
+}  # fmt: skip
+
+
+def goes_red(broken: Break, folder: Path) -> bool:
+    """Clone, break, run the tests; whether any failed. Raises SystemExit if there is nothing to break any more."""
+    subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
+    path = folder / broken.file
+    text = path.read_text("utf-8")
+    if broken.old not in text:
+        raise SystemExit(f"{broken.file} no longer has {broken.old!r}: write another way to break it")
+    path.write_text(text.replace(broken.old, broken.new, 1), "utf-8")
+    command = f"{sys.executable} -m pytest -x {broken.tests}"
+    return subprocess.run(command, shell=True, cwd=folder, capture_output=True, check=False).returncode == 1
+
+
+def main(names: list[str]) -> None:
+    """Break what is named, or everything."""
+    green = []
+    for name in names or BREAKS:
+        with tempfile.TemporaryDirectory() as folder:
+            red = goes_red(BREAKS[name], Path(folder, "mnist"))
+        print(f"{'red  ' if red else 'GREEN'}  {name}: {BREAKS[name].tests}", flush=True)
+        green += [] if red else [name]
+    sys.exit(len(green) > 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

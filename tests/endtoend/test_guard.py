@@ -1,0 +1,201 @@
+"""Inputs that change while a stage runs: its result is refused and not recorded."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from ruamel.yaml import YAML
+
+from mnist import runs, stage
+from mnist.console import InputError
+from tests.conftest import ROOT, Project
+
+STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
+PARAMS = runs.flat(YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8")))
+ANOTHER: dict[str, Any] = {  # a valid value that differs, where one more is not valid
+    "dataset.folder": "data/other", "dataset.download": "mnist", "normalise.mean": 0.4, "normalise.std": 0.4,
+    "train.model": "cnn", "train.loss": "nll", "train.optimizer": "adam", "train.schedule": "cosine",
+    "train.device": "cuda", "train.momentum": 0.5,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has run; each test puts back what it edits."""
+    path = tmp_path_factory.mktemp("guard") / "project"
+    shutil.copytree(template.path, path, ignore=shutil.ignore_patterns(".git", ".dvc"))
+    shutil.copytree(path / "data/small", path / "data/other")
+    return path
+
+
+def state(path: Path) -> dict[str, float]:
+    """When each file of the project was last written."""
+    return {str(file): file.stat().st_mtime_ns for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def refused(name: str, edit: Any) -> str:
+    """Run the stage `name` around `edit`; returns the refusal."""
+    with pytest.raises(InputError, match="changed while the stage ran") as raised, stage.run(name) as run:  # noqa: PT012
+        run.output("metrics/never.json").write_text("{}")
+        edit()
+    assert not Path("metrics/never.json").exists()
+    assert not list(Path("metrics").glob(".*.partial"))
+    assert str(raised.value).endswith("run dvc repro again")
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [(name, key) for name in STAGES for key in PARAMS if key.split(".")[0] in STAGES[name]["params"]]
+)
+def test_a_parameter_of_the_stage(name: str, key: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    before = Path("params.yaml").read_bytes()
+    editor = YAML()
+    tree = editor.load(before)
+    section, word = key.split(".")
+    tree[section][word] = ANOTHER.get(key, tree[section][word] + 1 if key not in ANOTHER else None)
+
+    def edit() -> None:
+        with Path("params.yaml").open("w") as out:
+            editor.dump(tree, out)
+
+    try:
+        assert key.split(".")[0] in refused(name, edit)
+    finally:
+        Path("params.yaml").write_bytes(before)
+
+
+@pytest.mark.parametrize(("name", "path"), [(name, path) for name in STAGES for path in STAGES[name]["deps"]])
+def test_a_dependency_of_the_stage(name: str, path: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    file = Path(path.replace("${dataset.folder}", "data/small"))
+    file = next(entry for entry in sorted(file.iterdir()) if entry.is_file()) if file.is_dir() else file
+    before = file.read_bytes()
+    try:
+        assert str(file) in refused(name, lambda: file.write_bytes(before + b"\n"))
+    finally:
+        file.write_bytes(before)
+
+
+def test_a_file_more_or_fewer_in_a_folder_counts(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    note = Path("data/small/note")
+    assert "data/small/note" in refused("download", lambda: note.write_text("more"))
+    assert "data/small/note" in refused("download", note.unlink)
+
+
+def test_an_edit_taken_back_before_the_end_still_counts(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    plots = Path("mnist/plots.py")
+
+    def there_and_back() -> None:
+        before = plots.read_bytes()
+        plots.write_bytes(b"raise SystemExit")
+        plots.write_bytes(before)
+
+    assert "mnist/plots.py" in refused("plot-predictions", there_and_back)
+
+
+def test_what_the_stage_does_not_declare_may_change(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    before = Path("params.yaml").read_text("utf-8")
+    with stage.run("evaluate"):
+        Path("params.yaml").write_text(before.replace("epochs: 2", "epochs: 3 # more"), "utf-8")
+        os.utime("mnist/plots.py")
+    Path("params.yaml").write_text(before, "utf-8")
+
+
+@pytest.mark.slow
+def test_dvc_records_nothing_of_a_run_whose_inputs_changed(project: Project) -> None:
+    project.edit("epochs: 2", "epochs: 60")
+    lock = (project.path / "dvc.lock").read_bytes()
+    running = project.start("dvc", "repro")
+    assert running.stdout
+    shown = [
+        line for line in iter(running.stdout.readline, "") if not line.startswith("epoch 1:") or epoch_one(project)
+    ]
+    assert running.wait() != 0
+    assert any("params.yaml: train changed while the stage ran" in line for line in shown), shown
+    assert (project.path / "dvc.lock").read_bytes() == lock
+    assert project.repro() == ["train", "evaluate", "plot-predictions"]
+    assert json.loads((project.path / "metrics/train.json").read_text())["epochs"] == 5
+
+
+def epoch_one(project: Project) -> bool:
+    """Edit what the running stage was started with."""
+    project.edit("epochs: 60", "epochs: 5")
+    return True
+
+
+@pytest.mark.slow
+def test_a_second_repro_at_the_same_time_is_refused_and_both_are_right(project: Project) -> None:
+    project.edit("epochs: 2", "epochs: 60")
+    running = project.start("dvc", "repro")
+    assert running.stdout
+    while not running.stdout.readline().startswith("epoch 1:"):
+        assert running.poll() is None
+    second = project.run("dvc", "repro")
+    assert second.returncode != 0
+    assert "is busy" in second.stderr
+    rest = running.stdout.read()
+    assert running.wait() == 0, rest
+    assert project.repro() == []
+    assert project.succeed("dvc", "status") == "Data and pipelines are up to date.\n"
+
+
+@pytest.mark.slow
+def test_two_experiments_at_the_same_time_come_to_what_each_comes_to_alone(project: Project) -> None:
+    def accuracies() -> dict[Any, Any]:
+        rows = json.loads(project.succeed("python", "-m", "mnist", "leaderboard", "--json"))
+        return {row["params"].get("train.epochs"): row["accuracy_mean"] for row in rows}
+
+    options = [["-S", f"train.epochs={count}"] for count in (3, 4)]
+    both = [project.start("dvc", "exp", "run", "--temp", *option) for option in options]
+    for process in both:
+        shown, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, shown
+    together = accuracies()
+    project.succeed("dvc", "exp", "remove", "-A")
+    shutil.rmtree(project.path / ".dvc/cache/runs")
+    shutil.rmtree(project.path / ".resume")
+    for option in options:
+        project.succeed("dvc", "exp", "run", "--temp", *option)
+    assert accuracies() == together
+    assert len(together) == 3
+
+
+@pytest.mark.slow
+def test_a_stage_ends_with_the_dvc_that_started_it(project: Project) -> None:
+    project.edit("epochs: 2", "epochs: 100000")
+    running = project.start("dvc", "repro")
+    assert running.stdout
+    while not running.stdout.readline().startswith("epoch 1:"):
+        assert running.poll() is None
+    children = psutil.Process(running.pid).children(recursive=True)
+    assert any("stages.train" in child.cmdline() for child in children)
+    running.kill()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+    running.stdout.read()
+    running.wait()
+
+
+@pytest.mark.slow
+def test_two_processes_never_train_on_one_state(project: Project) -> None:
+    project.edit("epochs: 2", "epochs: 60")
+    first = project.start("python", "-m", "stages.train")
+    assert first.stdout
+    while not first.stdout.readline().startswith("epoch 1:"):
+        assert first.poll() is None
+    second = project.start("python", "-m", "stages.train")
+    assert second.stdout
+    assert "another process is at it" in second.stdout.readline()
+    first.kill()
+    first.communicate()
+    shown, _ = second.communicate(timeout=120)
+    assert second.returncode == 0
+    assert shown.startswith("going on after epoch")

@@ -1,0 +1,198 @@
+"""Runs that end before they should: nothing half-written, nothing paid for is lost, the same bytes in the end.
+
+`python -m tests.endtoend.test_interruptions` kills a hundred runs in place of a few.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project, commit, copy, make_project
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with more to train, in which nothing has run."""
+    return make_long(tmp_path_factory.mktemp("long"))
+
+
+def make_long(path: Path) -> Project:
+    project = make_project(path)
+    project.edit("epochs: 2", "epochs: 40")
+    commit(project, "more epochs")
+    return project
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(long: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], float]:
+    """What comes out when nothing happens, and how many seconds that takes."""
+    return run_through(long, tmp_path_factory.mktemp("uninterrupted") / "project")
+
+
+def run_through(long: Project, path: Path) -> tuple[dict[str, str], float]:
+    project = copy(long, path)
+    start = time.perf_counter()
+    project.repro()
+    return project.hashes(), time.perf_counter() - start
+
+
+def killed(project: Project, after: float, *, dvc_alone: bool) -> bool:
+    """Run `dvc repro`, SIGKILL it or its whole process group so many seconds later; False if it was done before."""
+    running = project.start("dvc", "repro")
+    try:
+        running.communicate(timeout=after)
+    except subprocess.TimeoutExpired:
+        running.kill() if dvc_alone else os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+        return True
+    return False
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_random_moments_it_comes_to_the_same_bytes(
+    seed: int, long: Project, uninterrupted: tuple[dict[str, str], float], tmp_path: Path
+) -> None:
+    hashes, seconds = uninterrupted
+    project = copy(long, tmp_path / "project")
+    chance = random.Random(seed)
+    for kill in range(5):
+        killed(project, chance.uniform(0, seconds), dvc_alone=kill % 2 == 0)
+    project.repro()
+    assert project.hashes() == hashes
+    assert project.succeed("dvc", "status") == "Data and pipelines are up to date.\n"
+    assert list(project.path.rglob(".*.partial")) == []
+
+
+def until(process: subprocess.Popen[str], start: str) -> str:
+    """Read a process's output up to a line that starts so; returns that line."""
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith(start):
+            return line
+    pytest.fail(f"no line starts with {start!r}")
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [
+        (signal.SIGINT, 130, "error: interrupted\n"),
+        (signal.SIGTERM, 143, "error: terminated\n"),
+        (signal.SIGKILL, -9, ""),
+    ],
+)
+def test_training_goes_on_from_its_last_epoch(
+    number: signal.Signals,
+    status: int,
+    says: str,
+    long: Project,
+    uninterrupted: tuple[dict[str, str], float],
+    tmp_path: Path,
+) -> None:
+    project = copy(long, tmp_path / "project")
+    project.repro("normalise")
+    running = project.start("python", "-m", "stages.train")
+    until(running, "epoch 3:")
+    os.killpg(running.pid, number)
+    rest, _ = running.communicate()
+    assert running.returncode == status
+    assert "".join(line for line in rest.splitlines(keepends=True) if not line.startswith("epoch")) == says
+    assert list(project.path.rglob(".*.partial")) == []
+    assert not (project.path / "models/model.safetensors").exists()
+    again = project.succeed("python", "-m", "stages.train").splitlines()
+    assert again[0].startswith("going on after epoch ")
+    assert int(again[0].split()[4].rstrip(",")) >= 3
+    after = project.hashes()
+    assert {path: after[path] for path in after if path in uninterrupted[0]} == {
+        path: digest for path, digest in uninterrupted[0].items() if path in after
+    }
+
+
+def test_damaged_state_is_set_aside_and_other_parameters_state_is_not_used(long: Project, tmp_path: Path) -> None:
+    project = copy(long, tmp_path / "project")
+    project.edit("epochs: 40", "epochs: 2")
+    project.repro("train")
+    hashes = project.hashes()
+    (state,) = (project.path / ".resume").glob("*/state")
+    content = bytearray(state.read_bytes())
+    content[-1] ^= 1
+    state.write_bytes(content)
+    done = project.run("python", "-m", "stages.train")
+    assert "damaged, so training starts anew" in done.stderr
+    assert "going on" not in done.stdout
+    assert state.with_suffix(".damaged").exists()
+    assert project.hashes() == hashes
+    project.edit("seed: 0                # of", "seed: 1                # of")
+    assert "going on" not in project.succeed("python", "-m", "stages.train")
+
+
+def test_interrupted_while_it_imports_it_says_no_more_than_that(project: Project) -> None:
+    chance = random.Random(0)
+    for _ in range(6):
+        running = project.start("python", "-X", "importtime", "-m", "stages.train")
+        until(running, "import time:")
+        assert running.stdout
+        for _ in range(chance.randrange(150, 1500)):  # as many modules later
+            if not running.stdout.readline():
+                break
+        os.killpg(running.pid, signal.SIGINT)
+        rest, _ = running.communicate()
+        assert "Traceback" not in rest, rest
+        assert running.returncode in (-signal.SIGINT, 130, 0)
+
+
+@pytest.mark.parametrize("stage", ["download", "normalise", "train", "evaluate", "plot_predictions"])
+def test_a_full_disk_gives_one_line_and_leaves_what_was_there(stage: str, project: Project) -> None:
+    """A limit on the size of files, as a disk cannot be filled in a test."""
+    project.edit("seed: 0                # of", "seed: 1                # of")
+    before = project.hashes()
+    done = project.run("bash", "-c", f"ulimit -f 20; exec python -m stages.{stage}")
+    assert done.returncode == 1, done.stdout
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert project.hashes() == before
+    assert list(project.path.rglob(".*.partial")) == []
+
+
+def test_a_folder_that_cannot_be_written_to_gives_one_line(project: Project) -> None:
+    before = project.hashes()
+    folder = project.path / "metrics"
+    folder.chmod(0o555)
+    powers = "-dac_override,-dac_read_search"  # root is not held up by permissions unless it gives this up
+    command = ["setpriv", "--bounding-set", powers, "--inh-caps", powers] if os.geteuid() == 0 else []
+    done = project.run(*command, "python", "-m", "stages.evaluate")
+    folder.chmod(0o755)
+    assert done.returncode == 1, done.stderr
+    assert "Permission denied" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert project.hashes() == before
+
+
+def main(count: int = 100) -> None:
+    """Kill `count` runs at random moments, one kill each, and compare what each comes to with an uninterrupted one."""
+    with tempfile.TemporaryDirectory() as folder:
+        long = make_long(Path(folder, "long"))
+        hashes, seconds = run_through(long, Path(folder, "uninterrupted"))
+        chance = random.Random()
+        same = interrupted = 0
+        for k in range(count):
+            project = copy(long, Path(folder, "killed"))
+            interrupted += killed(project, chance.uniform(0, seconds), dvc_alone=k % 2 == 0)
+            project.repro()
+            same += project.hashes() == hashes
+            shutil.rmtree(project.path)
+            print(f"{k + 1}: {interrupted} killed before they were done, {same} ended in the same bytes", flush=True)
+    sys.exit(same != count)
+
+
+if __name__ == "__main__":
+    main()

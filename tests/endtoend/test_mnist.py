@@ -1,0 +1,72 @@
+"""All of MNIST, and Fashion-MNIST: what the recipes are said to reach, they reach."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mnist import results
+from tests.conftest import ROOT, Project, copy
+
+pytestmark = pytest.mark.slow
+
+# what the article prints as the mean training loss of epochs 4 to 10
+ARTICLE = [0.4226, 0.3805, 0.3552, 0.3370, 0.3234, 0.3124, 0.3027]
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+
+
+@pytest.fixture(scope="module")
+def checkout(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished project, to be run with other parameters."""
+    return copy(finished, tmp_path_factory.mktemp("checkout") / "mnist")
+
+
+def accuracy(project: Project) -> float:
+    measured = json.loads((project.path / "metrics/evaluate.json").read_text())
+    assert measured["n"] == 10_000
+    return float(measured["accuracy"])
+
+
+def stated(recipe: str) -> float:
+    """The accuracy that the README's table of recipes promises."""
+    found = re.search(rf"^\| `{recipe}` \|.*\| (0\.\d{{4}}) \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert found
+    return float(found[1])
+
+
+def test_a_fresh_checkout_comes_to_the_committed_results_to_the_byte(finished: Project) -> None:
+    assert finished.succeed("git", "status", "--porcelain") == ""
+    assert accuracy(finished) >= 0.91
+    shown, drawn = ROOT / "docs/images/predictions.png", finished.path / "metrics/plots/predictions.png"
+    assert shown.read_bytes() == drawn.read_bytes(), "the README shows another picture than the pipeline draws"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_articles_recipe_comes_to_the_articles_losses(checkout: Project, seed: int) -> None:
+    checkout.succeed("git", "checkout", "params.yaml")
+    checkout.succeed("python", "-m", "mnist", "recipe", "article")
+    checkout.edit("seed: 0                # of the", f"seed: {seed}                # of the")
+    checkout.repro("evaluate")
+    losses = [row.train_loss for row in results.read_history(checkout.path / "metrics/history.csv")]
+    assert losses[3:] == pytest.approx(ARTICLE, rel=0.05)
+    assert accuracy(checkout) >= 0.91
+    assert seed or accuracy(checkout) == stated("article")
+
+
+@pytest.mark.parametrize(("recipe", "least"), [("mlp", 0.980), ("cnn", 0.990)])
+def test_a_recipe_reaches_its_accuracy(checkout: Project, recipe: str, least: float) -> None:
+    checkout.succeed("git", "checkout", "params.yaml")
+    checkout.succeed("python", "-m", "mnist", "recipe", recipe)
+    checkout.repro("evaluate")
+    assert accuracy(checkout) == stated(recipe) >= least
+
+
+@pytest.mark.skipif(not FASHION.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+def test_another_data_set_runs_by_changing_its_folder(checkout: Project) -> None:
+    checkout.succeed("git", "checkout", "params.yaml")
+    checkout.edit("folder: data/mnist ", f"folder: {FASHION} ")
+    checkout.edit("learning_rate: 0.003", "learning_rate: 0.05")
+    assert len(checkout.repro()) == 5
+    assert accuracy(checkout) >= 0.86
+    assert "Ankle boot" in (checkout.path / "metrics/predictions.csv").read_text("utf-8")

@@ -1,0 +1,87 @@
+"""The same inputs give the same bytes: in any folder, clone or experiment, whatever the environment says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project, copy, make_checkout
+
+pytestmark = pytest.mark.slow
+
+ENVIRONMENTS = {
+    "threads": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_DYNAMIC": "FALSE"},
+    "instructions": {
+        "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    },
+    "person": {
+        "LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "1", "COLUMNS": "20", "LANG": "tr_TR.UTF-8",
+        "HOME": "/nowhere", "MPLBACKEND": "svg", "FORCE_COLOR": "1",
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cnn(template: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, str]]:
+    """A project of a convolutional network on two threads with shifts, and what it came to: `small` of everything."""
+    project = copy(template, tmp_path_factory.mktemp("cnn") / "project")
+    for old, new in (("model: mlp", "model: cnn"), ("threads: 1", "threads: 2"), ("shift: 0", "shift: 2")):
+        project.edit(old, new)
+    project.edit("optimizer: sgd", "optimizer: adamw")
+    project.succeed("git", "commit", "-qam", "a convolutional network")
+    assert len(project.repro()) == 3
+    project.succeed("git", "commit", "-qam", "run")
+    return project, project.hashes()
+
+
+def clone(project: Project, path: Path) -> Project:
+    """A clone with an empty cache, in a folder of another name."""
+    project.succeed("git", "clone", "-q", ".", str(path))
+    return Project(path)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_another_clone_in_another_environment(name: str, cnn: tuple[Project, dict[str, str]], tmp_path: Path) -> None:
+    project, hashes = cnn
+    other = clone(project, tmp_path / f"elsewhere and {name}")
+    umask = f"umask {'077' if name == 'person' else '022'}; exec dvc repro"
+    other.succeed("bash", "-c", umask, **ENVIRONMENTS[name])
+    assert other.hashes() == hashes
+    assert other.succeed("git", "status", "--porcelain") == ""
+
+
+def outputs(lock: str) -> list[tuple[str, str]]:
+    """Each file or folder in a dvc.lock that is data, and its MD5."""
+    return re.findall(r"path: ((?:data|models|metrics)/\S+)\n +hash: md5\n +md5: (\S+)", lock)
+
+
+@pytest.mark.parametrize("option", ["--temp", "--queue"])
+def test_an_experiment_in_a_folder_of_its_own(option: str, cnn: tuple[Project, dict[str, str]], tmp_path: Path) -> None:
+    project, _ = cnn
+    other = clone(project, tmp_path / "other")
+    other.succeed("git", "config", "user.name", "test")
+    other.succeed("git", "config", "user.email", "test@example.org")
+    other.succeed("dvc", "exp", "run", option, "--name", "again", "-S", "plot.images=3")
+    if option == "--queue":
+        other.succeed("dvc", "exp", "run", "--run-all")
+    ref = other.succeed("git", "for-each-ref", "--format=%(objectname)", "refs/exps/*/*/again").strip()
+    again, before = (outputs(other.succeed("git", "show", f"{commit}:dvc.lock")) for commit in (ref, "HEAD"))
+    assert len(before) > 10
+    assert [entry for entry in again if entry not in before] == [
+        entry for entry in again if entry[0] == "metrics/plots"
+    ], "only the pictures were asked to differ"
+
+
+def test_one_core_gives_what_two_give(cnn: tuple[Project, dict[str, str]], tmp_path: Path) -> None:
+    project, hashes = cnn
+    other = clone(project, tmp_path / "one core")
+    other.succeed("taskset", "-c", "0", "dvc", "repro")
+    assert other.hashes() == hashes
+
+
+def test_the_committed_lock_is_that_of_the_code_and_the_parameters(tmp_path: Path) -> None:
+    project = make_checkout(tmp_path / "checkout")
+    due = project.run("dvc", "repro", "--dry", "--allow-missing")
+    assert "Running stage" not in due.stdout, "dvc.lock is not current: run dvc repro and commit it"
+    assert due.returncode == 0, due.stderr

@@ -1,0 +1,631 @@
+"""Whatever is wrong with an input: one line that names the place and the remedy, exit status 1 or 2, nothing harmed.
+
+Each case harms a copy of a finished project, runs a command, and compares all files with what they were. Most run in
+this process, through the very module that `python -m` runs; some run a second time as processes of their own.
+"""
+
+import gzip
+import hashlib
+import io
+import itertools
+import json
+import os
+import pickle
+import re
+import runpy
+import shutil
+import signal
+import struct
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+import typer
+
+from mnist import __main__ as commands
+from tests.conftest import Project
+
+Harm = Callable[[Path], object]
+
+CHECK, RECIPE = "mnist check", "mnist recipe mlp"
+STAGES = [f"stages.{name}" for name in ("download", "normalise", "train", "evaluate", "plot_predictions")]
+DOWNLOAD, NORMALISE, TRAIN, EVALUATE, PLOT = STAGES
+NOBODY = 65534
+UNTOUCHED = {".git", ".resume", "__pycache__"}  # git's own; training's state, kept on purpose; Python's own
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+SIZE = {IMAGES: 16 + 1200 * 784, LABELS: 8 + 1200}
+
+
+class Case(NamedTuple):
+    """What is wrong, the command that meets it, what is done to the project, and a pattern of the line it brings."""
+
+    name: str
+    command: str
+    harm: Harm
+    says: str
+    status: int = 1
+
+
+def text(path: str, content: str | bytes) -> Harm:
+    """Make a file hold something else altogether."""
+    return lambda root: (root / path).write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def swap(path: str, *pairs: tuple[str, str]) -> Harm:
+    """Replace the first occurrence of each text in a file."""
+
+    def harm(root: Path) -> None:
+        content = (root / path).read_text("utf-8")
+        for old, new in pairs:
+            assert old in content, f"{path} lacks {old!r}"
+            content = content.replace(old, new, 1)
+        (root / path).write_text(content, "utf-8")
+
+    return harm
+
+
+def given(old: str, new: str) -> Harm:
+    """Replace a text in params.yaml."""
+    return swap("params.yaml", (old, new))
+
+
+def around(before: str | bytes, after: str | bytes = b"") -> Harm:
+    """Put something before and after all of params.yaml."""
+    first, last = (part.encode() if isinstance(part, str) else part for part in (before, after))
+    return lambda root: (root / "params.yaml").write_bytes(first + (root / "params.yaml").read_bytes() + last)
+
+
+def patch(path: str, offset: int, content: bytes) -> Harm:
+    """Overwrite some bytes of a file; a negative offset counts from its end."""
+
+    def harm(root: Path) -> None:
+        whole = bytearray((root / path).read_bytes())
+        start = offset % len(whole)
+        whole[start : start + len(content)] = content
+        (root / path).write_bytes(whole)
+
+    return harm
+
+
+def cut(path: str, size: int) -> Harm:
+    """Keep the first `size` bytes of a file, or all but the last ones if negative."""
+    return lambda root: (root / path).write_bytes((root / path).read_bytes()[:size])
+
+
+def grow(path: str, content: bytes) -> Harm:
+    """Add bytes to a file's end."""
+    return lambda root: (root / path).write_bytes((root / path).read_bytes() + content)
+
+
+def gone(path: str) -> Harm:
+    """Remove a file or folder."""
+    return lambda root: shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink()
+
+
+def instead(path: str, make: Callable[[Path], object]) -> Harm:
+    """Remove a file or folder and make something else in its place."""
+    return in_turn(gone(path), lambda root: make(root / path))
+
+
+def in_turn(*harms: Harm) -> Harm:
+    """One harm after the other."""
+    return lambda root: [harm(root) for harm in harms]
+
+
+def packed(path: str, change: Callable[[bytes], bytes]) -> Harm:
+    """Gzip a file and change the gzipped bytes."""
+
+    def harm(root: Path) -> None:
+        plain = root / path
+        plain.with_name(f"{plain.name}.gz").write_bytes(change(gzip.compress(plain.read_bytes(), mtime=0)))
+        plain.unlink()
+
+    return harm
+
+
+def loop(path: Path) -> None:
+    """A symbolic link to itself."""
+    path.symlink_to(path.name)
+
+
+def array(path: str, make: Callable[[Any], Any]) -> Harm:
+    """Write an array anew, made from what it was."""
+    return lambda root: np.save(root / path, make(np.load(root / path)))
+
+
+def model(change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Harm:
+    """Write the model file anew after a change to its weights and its description."""
+
+    def harm(root: Path) -> None:
+        path = root / "models/model.safetensors"
+        content = path.read_bytes()
+        (length,) = struct.unpack_from("<Q", content)
+        description = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["mnist"])
+        weights = safetensors.numpy.load(content)
+        change(weights, description)
+        path.write_bytes(safetensors.numpy.save(weights, {"mnist": json.dumps(description)}))
+
+    return harm
+
+
+def zipped() -> bytes:
+    """A file that NumPy takes for an archive of arrays."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.npy", b"")
+    return buffer.getvalue()
+
+
+def as_pickle(value: object) -> bytes:
+    """What torch.save used to write."""
+    return pickle.dumps(value)
+
+
+ALIASES = "[" + ", ".join([f"&a{k} [{', '.join([f'*a{k - 1}' if k else 'x'] * 9)}]" for k in range(9)]) + "]"
+
+# name, harm, what the line says; any command that reads params.yaml finds it, and each of them does in its turn
+PARAMETERS: list[tuple[str, Harm, str]] = [
+    ("an integer as text", given("epochs: 2", 'epochs: "2"'), r"train\.epochs: should be a valid integer, not '2'"),
+    ("an integer with a point", given("epochs: 2", "epochs: 2.0"), r"train\.epochs: should be .* not 2\.0"),
+    ("true for an integer", given("epochs: 2", "epochs: true"), r"train\.epochs: should be .* not True"),
+    ("nothing for an integer", given("epochs: 2", "epochs:"), r"train\.epochs: should be .* not None"),
+    ("a list for an integer", given("epochs: 2", "epochs: [2]"), r"train\.epochs: should be .* not a list"),
+    ("a mapping for an integer", given("epochs: 2", "epochs: {n: 2}"), r"train\.epochs: should be .* not a dict"),
+    ("a date for an integer", given("epochs: 2", "epochs: 2020-01-01"), r"train\.epochs: should be .* not datetime"),
+    ("a minute, base 60 in YAML 1.1", given("epochs: 2", "epochs: 12:30"), r"train\.epochs: .* not '12:30'"),
+    ("no epochs", given("epochs: 2", "epochs: 0"), r"train\.epochs: should be greater .* 1, not 0"),
+    ("negative epochs", given("epochs: 2", "epochs: -1"), r"train\.epochs: should be .* not -1"),
+    ("too many epochs", given("epochs: 2", "epochs: 100001"), r"train\.epochs: should be less .* not 100001"),
+    ("an integer of 24,000 bits", given("epochs: 2", "epochs: 0x" + "f" * 6000), r"train\.epochs: .* 24,000 bits"),
+    ("an integer of 6,000 digits", given("epochs: 2", "epochs: " + "9" * 6000),
+     r"params\.yaml: .*4300 digits.*mend it"),
+    ("aliases that unfold to gigabytes", given("epochs: 2", f"epochs: {ALIASES}"), r"train\.epochs: .* not a list"),
+    ("a list that holds itself", given("epochs: 2", "epochs: &a [*a]"), r"train\.epochs: .* not a list"),
+    ("a learning rate of 0", given("_rate: 0.003", "_rate: 0"), r"train\.learning_rate: should be greater than 0"),
+    ("a negative learning rate", given("_rate: 0.003", "_rate: -1"), r"train\.learning_rate: should be .* not -1"),
+    ("a learning rate of NaN", given("_rate: 0.003", "_rate: .nan"), r"train\.learning_rate: .* finite .* not nan"),
+    ("an infinite learning rate", given("_rate: 0.003", "_rate: .inf"), r"train\.learning_rate: .* finite .* not inf"),
+    ("a learning rate that overflows", given("_rate: 0.003", "_rate: 1e999"), r"train\.learning_rate: .* not inf"),
+    ("a learning rate in words", given("_rate: 0.003", "_rate: low"), r"train\.learning_rate: .* number, not 'low'"),
+    ("momentum of 1", given("momentum: 0.0", "momentum: 1.0"), r"train\.momentum: should be less than 1"),
+    ("momentum for adam", swap("params.yaml", ("optimizer: sgd", "optimizer: adam"), ("tum: 0.0", "tum: 0.9")), "sgd"),
+    ("negative weight decay", given("decay: 0.0", "decay: -0.1"), r"train\.weight_decay: should be .* not -0\.1"),
+    ("no batch", given("batch_size: 64", "batch_size: 0"), r"train\.batch_size: should be .* not 0"),
+    ("no test batch", given("batch_size: 1000", "batch_size: 0"), r"evaluate\.batch_size: should be .* not 0"),
+    ("a negative shift", given("shift: 0", "shift: -2"), r"train\.shift: should be .* not -2"),
+    ("a seed beyond 32 bits", given("seed: 0", "seed: 4294967296"), r"normalise\.seed: should be .* not 4294967296"),
+    ("no threads", given("threads: 1", "threads: 0"), r"train\.threads: should be .* not 0"),
+    ("an unknown device", given("device: cpu", "device: gpu"), r"train\.device: should be 'cpu' or 'cuda', .*mean cpu"),
+    ("an unknown model", given("model: mlp", "model: mpl"), r"train\.model: should be .*; did you mean mlp\?"),
+    ("a word of 50,000 letters", given("model: mlp", "model: " + "x" * 50_000), r"train\.model: .{,100}$"),
+    ("an escape sequence", given("model: mlp", r'model: "\e[31mmlp"'), r"train\.model: .*not '\\x1b\[31mmlp'"),
+    ("half a surrogate pair", given("model: mlp", r'model: "\ud800"'), r"train\.model: should be text, not '\\ud800'"),
+    ("an unknown loss", given("cross_entropy", "crossentropy"), r"train\.loss: .*; did you mean cross_entropy\?"),
+    ("an unknown download", given("download: null", "download: fashion"), r"dataset\.download: .*fashion-mnist\?"),
+    ("yes, true in YAML 1.1", given("download: null", "download: yes"), r"dataset\.download: .* not 'yes'"),
+    ("negative validation", given("validation: 200", "validation: -1"), r"normalise\.validation: should be .* not -1"),
+    ("a mean beyond 1", given("mean: 0.5", "mean: 127.5"), r"normalise\.mean: should be .* not 127\.5"),
+    ("a mean of NaN", given("mean: 0.5", "mean: .nan"), r"normalise\.mean: should be a finite number or 'auto'"),
+    ("automatic for auto", given("mean: 0.5", "mean: automatic"), r"normalise\.mean: .*; did you mean auto\?"),
+    ("a deviation of 0", given("std: 0.5", "std: 0"), r"normalise\.std: should be greater than 0"),
+    ("no pictures", given("images: 12", "images: 0"), r"plot\.images: should be .* not 0"),
+    ("too many pictures", given("images: 12", "images: 101"), r"plot\.images: should be .* not 101"),
+    ("a folder without a name", given("folder: data/small", 'folder: ""'), r"dataset\.folder: should be the name"),
+    ("a number for a folder", given("folder: data/small", "folder: 7"), r"dataset\.folder: should be .* not 7"),
+    ("a misspelt key", given("learning_rate", "learning_rat"), r"train\.learning_rat: unknown .* mean learning_rate\?"),
+    ("an unknown key", given("  shift:", "  dropout: 1\n  shift:"), r"train\.dropout: unknown key; the keys here are"),
+    ("a misspelt section", given("train:", "trian:"), r"trian: unknown key; did you mean train\?"),
+    ("a key left out", given("  epochs: 2", "  #"), r"train\.epochs: missing; every key is needed"),
+    ("a section left out", given("plot:\n  images: 12", "#\n#"), r"plot: missing; every key is needed"),
+    ("a section left empty", given("plot:\n  images: 12", "plot:\n#"), r"plot: should be a section .* not None"),
+    ("a list for a section", given("plot:\n  images: 12", "plot: [12]\n#"), r"plot: should be a section .* not a list"),
+    ("a number for a key", given("  shift:", "  7: 1\n  shift:"), r"train\.7: a key should be a word"),
+    ("a list for a key", around("? [a]\n: 1\n"), r"a key should be a word; the keys here are"),
+    ("a key twice", given("  shift: 0", "  shift: 0\n  shift: 1"),
+     r"params\.yaml, line \d+, .*duplicate key \"shift\""),
+    ("a section twice", around("", "plot:\n  images: 3\n"), r"params\.yaml, line \d+, .*duplicate key \"plot\""),
+    ("a tab", given("  shift: 0", "\tshift: 0"), r"params\.yaml, line \d+, column 1: .*cannot start any token"),
+    ("an unknown alias", given("epochs: 2", "epochs: *n"), r"params\.yaml, line \d+, .*undefined alias 'n'"),
+    ("a bracket left open", around("", "x: [1,\n"), r"params\.yaml, line \d+, column \d+: not valid YAML"),
+    ("a quote left open", around("", 'x: "1\n'), r"params\.yaml, line \d+, column \d+: not valid YAML"),
+    ("two colons", around("", "x: a: b\n"), r"params\.yaml, line \d+, column 5: not valid YAML"),
+    ("two documents", around("", "---\na: 1\n"), r"params\.yaml, line \d+, .*another document"),
+    ("a Python object", given("epochs: 2", "epochs: !!python/object/apply:os.system [id]"), r"line \d+.*constructor"),
+    ("YAML 9", around("%YAML 9.1\n---\n"), r"params\.yaml, line 1, .*incompatible"),
+    ("a control character", around("", b"\x07"), r"params\.yaml: not valid YAML: .*#x0007.*mend it"),
+    ("30,000 brackets", text("params.yaml", "[" * 30_000), r"params\.yaml: not valid YAML: .*recursion.*mend it"),
+    ("Latin-1", around(b"# caf\xe9\n"), r"params\.yaml: byte 5 is not UTF-8; save the file as UTF-8"),
+    ("UTF-16", lambda root: swap_coding(root / "params.yaml", "utf-16"), r"params\.yaml: byte 0 is not UTF-8"),
+    ("nothing at all", text("params.yaml", ""), r"params\.yaml: is empty .*git restore params\.yaml"),
+    ("nothing but a comment", text("params.yaml", "# later"), r"params\.yaml: is empty .*git restore"),
+    ("a list", text("params.yaml", "- train\n"), r"params\.yaml: holds a list where sections are expected"),
+    ("a word", text("params.yaml", "train"), r"params\.yaml: holds a str where sections are expected"),
+    ("10 MB", text("params.yaml", "#" * 10_000_000), r"params\.yaml: more than the 100,000 bytes allowed"),
+    ("endless", instead("params.yaml", lambda path: path.symlink_to("/dev/zero")), r"params\.yaml: more than the"),
+    ("no file", gone("params.yaml"), r"params\.yaml: cannot be read: No such file.*git restore params\.yaml"),
+    ("a folder for the file", instead("params.yaml", Path.mkdir), r"params\.yaml: cannot be read: Is a directory"),
+    ("a link to itself", instead("params.yaml", loop), r"params\.yaml: cannot be read: Too many levels"),
+    ("no right to read it", lambda root: (root / "params.yaml").chmod(0), r"params\.yaml: cannot be read: Permission"),
+]  # fmt: skip
+
+
+def swap_coding(path: Path, coding: str) -> None:
+    """Write a file in another coding."""
+    path.write_bytes(path.read_text("utf-8").encode(coding))
+
+
+def small(name: str) -> str:
+    """A file of the data folder."""
+    return f"data/small/{name}"
+
+
+def field(name: str, offset: int, value: int) -> Harm:
+    """Set a field of an IDX header."""
+    return patch(small(name), offset, struct.pack(">I", value))
+
+
+# what dataset.folder may hold: `check` and `download` both find it
+FOLDERS: list[tuple[str, Harm, str]] = [
+    *((f"{name}: first byte", patch(small(name), 0, b"\1"), f"{name}: starts with 0x01") for name in SIZE),
+    *((f"{name}: signed bytes", patch(small(name), 2, b"\x09"), f"{name}: .*is it the right") for name in SIZE),
+    *((f"{name}: float", patch(small(name), 2, b"\x0d"), f"{name}: .*is it the right") for name in SIZE),
+    *((f"{name}: {n} dimensions", patch(small(name), 3, bytes([n])),
+     f"{name}: .*is it") for name in SIZE for n in (2, 4)),
+    *((f"{name}: one more", field(name, 4, 1201), f"{name}: ends [0-9]+ bytes before") for name in SIZE),
+    *((f"{name}: one fewer", field(name, 4, 1199), f"{name}: goes on after") for name in SIZE),
+    *((f"{name}: none", field(name, 4, 0), f"{name}: holds nothing.*fetch it again") for name in SIZE),
+    *((f"{name}: 2^32 - 1", field(name, 4, 2**32 - 1), f"{name}: (its header prom|ends)") for name in SIZE),
+    *((f"height {n}", field(IMAGES, 8, n), f"{IMAGES}: its header says") for n in (0, 4097, 2**32 - 1)),
+    *((f"width {n}", field(IMAGES, 12, n), f"{IMAGES}: its header says") for n in (0, 4097, 2**32 - 1)),
+    ("height 29", field(IMAGES, 8, 29), f"{IMAGES}: ends 33,600 bytes before"),
+    ("width 27", field(IMAGES, 12, 27), f"{IMAGES}: goes on after"),
+    *((f"images cut to {n}", cut(small(IMAGES), n), f"{IMAGES}: {n} bytes are too few") for n in (0, 3, 4, 8, 12, 15)),
+    *((f"images cut to {n}", cut(small(IMAGES), n), f"{IMAGES}: ends [0-9,]+ bytes") for n in (16, 17, 799, 800, -1)),
+    *((f"labels cut to {n}", cut(small(LABELS), n), f"{LABELS}: {n} bytes are too few") for n in (0, 3, 4, 7)),
+    *((f"labels cut to {n}", cut(small(LABELS), n), f"{LABELS}: ends [0-9,]+ bytes") for n in (8, 9, -1)),
+    *((f"{name}: a byte too many", grow(small(name), b"\0"), f"{name}: goes on after") for name in SIZE),
+    ("labels for images", lambda root: shutil.copy(root / small(LABELS), root / small(IMAGES)),
+     f"{IMAGES}: starts with"),
+    ("fewer labels than images", in_turn(cut(small(LABELS), -1), field(LABELS, 4, 1199)),
+     "1,200 images, .* 1,199 labels"),
+    ("test images of another size", in_turn(cut(small("t10k-images-idx3-ubyte"), 16 + 300 * 400),
+     field("t10k-images-idx3-ubyte", 8, 20), field("t10k-images-idx3-ubyte", 12, 20)), "pixels.*both must be the same"),
+    ("one class only", patch(small(LABELS), 8, bytes(1200)), f"{LABELS}: all labels are the same|t10k-labels"),
+    ("one class only, in both", in_turn(patch(small(LABELS), 8, bytes(1200)),
+     patch(small("t10k-labels-idx1-ubyte"), 8, bytes(300))), f"{LABELS}: all labels are the same; at least two"),
+    ("labels from 1", patch(small(LABELS), 8, bytes([1, 2] * 600)), "outside the 3 classes|class 0 has 0 images"),
+    ("a label of 255", patch(small(LABELS), 8, b"\xff"), f"{LABELS}: class .* has 0 images.*is a label wrong"),
+    ("a test label of 10", patch(small("t10k-labels-idx1-ubyte"), 8, b"\x0a"), "t10k-labels.*label 10 at 0 is outside"),
+    ("plain though called gzip", lambda root: (root / small(IMAGES)).rename(root / small(IMAGES + ".gz")),
+     "not a gzip"),
+    *((f"gzip cut to {n}", packed(small(LABELS), lambda content, n=n: content[:n]), f"{LABELS}.gz: .*fetch it again")
+      for n in (0, 1, 5, 10, 12, 100, -9, -8, -4, -1)),
+    ("gzip of a wrong checksum", packed(small(LABELS), lambda content: content[:-8] + bytes(8)),
+     "not a gzip|damaged gzip"),
+    ("gzip damaged inside", packed(small(LABELS), lambda content: content[:40] + bytes(40) + content[80:]), "gzip"),
+    ("gzip and something after", packed(small(LABELS), lambda content: content + b"after"), r"\.gz: .*fetch it again"),
+    ("a gzip bomb", packed(small(LABELS), lambda content: content + gzip.compress(bytes(10**8), 9)), "goes on after"),
+    ("a gzip bomb of one member", lambda root: (root / small(LABELS + ".gz")).write_bytes(
+        gzip.compress((root / small(LABELS)).read_bytes() + bytes(10**8))) and (root / small(LABELS)).unlink(),
+         "goes on"),
+    ("gzip in gzip", packed(small(LABELS), gzip.compress), f"{LABELS}.gz: starts with 0x1f8b.*is it the right file"),
+    ("gzipped and plain", lambda root: (root / small(LABELS + ".gz")).touch(), "holds both .* remove the one"),
+    *((f"no {name}", gone(small(name)), f"holds neither {name} nor") for name in SIZE),
+    ("a folder for a file", instead(small(LABELS), Path.mkdir), f"holds neither {LABELS}"),
+    ("a file that links to itself", instead(small(LABELS), loop), f"holds neither {LABELS}"),
+    ("no right to read a file", lambda root: (root / small(LABELS)).chmod(0), f"{LABELS}: Permission denied; .*access"),
+    ("no right to enter the folder", lambda root: (root / "data/small").chmod(0), "data/small.*: Permission denied; "),
+    ("no folder", gone("data/small"), "data/small: (no such folder; set dataset.folder|missing)"),
+    ("a file for the folder", instead("data/small", Path.touch), "data/small: not a folder; set dataset.folder"),
+    ("a folder that links to itself", instead("data/small", loop), "data/small: (no such folder; set|missing)"),
+    ("a name with a NUL", given("folder: data/small", r'folder: "data\0small"'),
+     r"data.*small: (no such folder|missing)"),
+    ("a name with a colon", given("folder: data/small", 'folder: "data: small"'),
+     "data: small: (no such folder|missing)"),
+    ("a name of 5,000 letters", given("folder: data/small", "folder: " + "x" * 5000), "xxx: File name too long; "),
+    ("classes.txt in Latin-1", text(small("classes.txt"), b"caf\xe9\n"), r"classes\.txt: byte 3 is not UTF-8; save"),
+    ("classes.txt with a name twice", text(small("classes.txt"), "a\nb\na\n"), r"classes\.txt: .*each once; mend"),
+    ("classes.txt with an empty line", text(small("classes.txt"), "a\n\nb\n"), r"classes\.txt: needs one printable"),
+    ("classes.txt with control characters", text(small("classes.txt"), "a\nb\x1b[31m\n"), r"classes\.txt: needs one"),
+    ("classes.txt without a line", text(small("classes.txt"), ""), r"classes\.txt: needs one printable name a line"),
+    ("classes.txt with too few", text(small("classes.txt"), "\n".join("abcde")), "outside the 5 classes; mend it"),
+    ("classes.txt with too many", text(small("classes.txt"), "\n".join("abcdefghijk")), "class k has 0 images"),
+    ("a folder for classes.txt", lambda root: (root / small("classes.txt")).mkdir(), r"classes\.txt: Is a directory; "),
+    ("a file for the output's folder", instead("data/raw", Path.touch) and in_turn(given("data/small", "small"),
+     lambda root: (root / "data/small").rename(root / "small"), instead("data", Path.touch)), "data.*: .*; .*move"),
+]  # fmt: skip
+
+RAW, READY, MODEL = "data/raw", "data/normalised", "models/model.safetensors"
+PREDICTIONS, HISTORY = "metrics/predictions.csv", "metrics/history.csv"
+
+# what one stage alone reads
+STAGE_CASES = [
+    Case("validation as large as the set", NORMALISE, given("validation: 200", "validation: 1200"),
+         r"validation: 1,200 of"),
+    Case("validation as large as the set", CHECK, given("validation: 200", "validation: 1200"),
+         r"validation: 1,200 of"),
+    Case("all pixels the same", NORMALISE, in_turn(given("std: 0.5", "std: auto"),
+         patch(f"{RAW}/{IMAGES}", 16, bytes(1200 * 784))),
+          "normalise.std: auto: all training pixels are the same; set"),
+    Case("no raw data", NORMALISE, gone(RAW), "data/raw: missing.*dvc repro"),
+    Case("a raw file lost", NORMALISE, gone(f"{RAW}/{LABELS}"), f"{LABELS}: "),
+    Case("a raw file cut", NORMALISE, cut(f"{RAW}/{IMAGES}", -1), f"{IMAGES}: 940,815 bytes where .*; "),
+    Case("a raw label outside", NORMALISE, patch(f"{RAW}/{LABELS}", 8, b"\x0b"), f"{LABELS}: label 11 at 0 is outside"),
+    Case("dataset.json lost", NORMALISE, gone(f"{RAW}/dataset.json"), "dataset.json: cannot be used .*dvc repro"),
+    Case("dataset.json cut", NORMALISE, cut(f"{RAW}/dataset.json", 40), "dataset.json: cannot be used .*dvc repro"),
+    Case("dataset.json a list", NORMALISE, text(f"{RAW}/dataset.json", "[]"), "dataset.json: cannot be used"),
+    Case("dataset.json of other classes", NORMALISE, swap(f"{RAW}/dataset.json", ('"0",', "0,")),
+         "dataset.json: cannot"),
+    Case("no data", TRAIN, gone(READY), "data/normalised: missing.*dvc repro"),
+    *(Case(f"statistics.json {name}", command, harm, "statistics.json: .*dvc repro` writes it anew")
+      for command in (TRAIN, EVALUATE, PLOT) for name, harm in {
+        "lost": gone(f"{READY}/statistics.json"),
+        "cut": cut(f"{READY}/statistics.json", 100),
+        "of NaN": swap(f"{READY}/statistics.json", ('"mean": 0.5', '"mean": NaN')),
+        "of std 0": swap(f"{READY}/statistics.json", ('"std": 0.5', '"std": 0')),
+        "of words": swap(f"{READY}/statistics.json", ('"std": 0.5', '"std": "auto"')),
+        "with a key lost": swap(f"{READY}/statistics.json", ('"name"', '"title"')),
+    }.items()),
+    *(Case(f"{split} images {name}", command, harm(f"{READY}/{split}_images.npy"),
+     f"data/normalised.*{split}.*dvc repro")
+      for command, split in ((TRAIN, "train"), (TRAIN, "validation"), (EVALUATE, "test")) for name, harm in {
+        "lost": gone,
+        "cut": lambda path: cut(path, -1),
+        "of nothing": lambda path: text(path, b""),
+        "pickled": lambda path: text(path, as_pickle([1])),
+        "zipped": lambda path: text(path, zipped()),
+        "of float": lambda path: array(path, lambda images: images.astype(np.float32)),
+        "with an image less": lambda path: array(path, lambda images: images[1:]),
+        "of other images": lambda path: array(path, lambda images: images[:, 1:]),
+    }.items()),
+    Case("labels of other counts", TRAIN, array(f"{READY}/train_labels.npy", np.zeros_like),
+         "train_labels.npy: .*counts"),
+    Case("a label outside", TRAIN, patch(f"{READY}/train_labels.npy", -1, b"\xff"), "train_labels.npy: .*dvc repro"),
+    Case("training that diverges", TRAIN, swap("params.yaml", ("_rate: 0.003", "_rate: 1000"),
+         ("decay: 0.0", "decay: 1000")), "epoch 1, step .* no longer finite; no model is .*: lower train"),
+    *([] if torch.cuda.is_available() else [
+        Case("no CUDA device", command, given("device: cpu", "device: cuda"), "train.device: cuda: .*; set it to cpu")
+        for command in (CHECK, TRAIN)
+    ]),
+    Case("no right to write", DOWNLOAD, lambda root: (root / "data").chmod(0o555), "data/.*: Permission denied; see"),
+    Case("no right to write", CHECK, lambda root: (root / "data").chmod(0o555), "data/.*: Permission denied; see"),
+    Case("another torch pinned", TRAIN, swap("pyproject.toml", ('"torch==', '"torch==9')), "pins torch==9.*run `make`"),
+    Case("an unknown library pinned", TRAIN, swap("pyproject.toml", ('"torch==', '"torchy==')), "torchy.*run `make`"),
+    Case("pyproject.toml broken", TRAIN, swap("pyproject.toml", ("numbers = [", "numbers = ")),
+         "pyproject.toml: not valid"),
+    Case("pyproject.toml of another project", EVALUATE, text("pyproject.toml", ""), "pyproject.toml: project.optional"),
+    Case("no dvc.yaml", TRAIN, gone("dvc.yaml"), r"dvc\.yaml: cannot be read: .*git restore"),
+    Case("dvc.yaml broken", TRAIN, swap("dvc.yaml", ("stages:", "stages: [")),
+         r"dvc\.yaml, line \d+, .*not valid YAML"),
+    Case("a stage lost", PLOT, swap("dvc.yaml", ("plot-predictions:", "plot:")),
+         r"dvc\.yaml: stages\.plot-predictions"),
+    Case("no model", EVALUATE, gone(MODEL), "model.safetensors: missing.*dvc repro"),
+    *(Case(f"the model cut to {n}", EVALUATE, cut(MODEL, n), "model.safetensors: .*trains it anew")
+      for n in (0, 1, 7, 8, 9, 100, 2000, -1)),
+    Case("the model a byte too long", EVALUATE, grow(MODEL, b"\0"), "model.safetensors: not a whole"),
+    Case("the model's header endless", EVALUATE, patch(MODEL, 0, b"\xff" * 8), "model.safetensors: not a whole"),
+    Case("the model's header no JSON", EVALUATE, patch(MODEL, 8, b"["), "model.safetensors: not a whole"),
+    Case("the model a pickle", EVALUATE, text(MODEL, as_pickle({"w": [1.0]})), "model.safetensors: not a whole"),
+    Case("the model a text", EVALUATE, text(MODEL, "<html>404 Not Found</html>"), "model.safetensors: not a whole"),
+    Case("the model a folder", EVALUATE, instead(MODEL, Path.mkdir), "model.safetensors: .*trains it anew"),
+    Case("someone else's model", EVALUATE, text(MODEL, safetensors.numpy.save({"w": np.zeros(1)})),
+         "not this project's"),
+    Case("a model of words", EVALUATE, text(MODEL, safetensors.numpy.save({}, {"mnist": "{"})), "description is wrong"),
+    *(Case(f"a model with {name}", EVALUATE, model(change), f"model.safetensors: .*{says}.*trains it anew")
+      for name, says, change in (
+        ("NaN", "not finite", lambda weights, _: weights["network.1.bias"].fill(np.nan)),
+        ("infinity", "not finite", lambda weights, _: weights["network.1.bias"].fill(np.inf)),
+        ("a weight lost", "network.1.bias", lambda weights, _: weights.pop("network.1.bias")),
+        ("a weight too many", "extra", lambda weights, _: weights.update(extra=np.zeros(1, np.float32))),
+        ("other shapes", "network.1.bias",
+         lambda weights, _: weights.update({"network.1.bias": np.zeros(3, np.float32)})),
+        ("an unknown network", "resnet", lambda _, description: description.update(model="resnet")),
+        ("another network", "does not fit", lambda _, description: description.update(model="cnn")),
+        ("other images", "does not fit", lambda _, description: description.update(image_shape=[20, 20])),
+        ("enormous images", "", lambda _, description: description.update(image_shape=[2**40, 2**40])),
+        ("no images", "", lambda _, description: description.update(image_shape=[0, -1])),
+        ("one class", "classes", lambda _, description: description.update(classes=["0"])),
+        ("a std of 0", "std", lambda _, description: description.update(std=0)),
+        ("a mean in words", "mean", lambda _, description: description.update(mean="auto")),
+        ("a key lost", "torch", lambda _, description: description.pop("torch")),
+        ("a key too many", "extra", lambda _, description: description.update(extra=1)),
+    )),
+    Case("a model of other classes", EVALUATE,
+         model(lambda _, description: description.update(classes=list("abcdefghij"))),
+         "names differ; `dvc repro` trains one that fits"),
+    *(Case(f"predictions.csv {name}", PLOT, harm, rf"predictions\.csv{says}.*`dvc repro`")
+      for name, says, harm in (
+        ("lost", ": missing", gone(PREDICTIONS)),
+        ("empty", ", line 1: the header", text(PREDICTIONS, "")),
+        ("without rows", ", line 2: no rows", lambda root: (root / PREDICTIONS).write_text(
+            (root / PREDICTIONS).read_text().splitlines()[0] + "\n")),
+        ("of another header", ", line 1: the header", swap(PREDICTIONS, ("actual", "real"))),
+        ("cut in a row", ", line 301: ", cut(PREDICTIONS, -30)),
+        ("cut after a row", ": is not of the test images", lambda root: (root / PREDICTIONS).write_text(
+            "".join((root / PREDICTIONS).read_text().splitlines(keepends=True)[:-1]))),
+        ("with a cell too many", ", line 2: 14 cells", swap(PREDICTIONS, ("\n0,", "\n0,0,"))),
+        ("with a row lost", ", line 2: image 0 belongs", swap(PREDICTIONS, ("\n0,", "\n1,"))),
+        ("with an index in words", ", line 2: ", swap(PREDICTIONS, ("\n0,", "\nzero,"))),
+        ("of an unknown class", ", line 2: there is no class 'x'", swap(PREDICTIONS, ("\n0,7,", "\n0,x,"))),
+        ("of other images", ": is not of the test images", swap(PREDICTIONS, ("\n0,7,", "\n0,6,"))),
+        ("of NaN", ", line 2: probabilities", lambda root: change_row(root / PREDICTIONS, "nan")),
+        ("of a probability of 2", ", line 2: probabilities", lambda root: change_row(root / PREDICTIONS, "2")),
+        ("of a negative probability", ", line 2: probabilities", lambda root: change_row(root / PREDICTIONS, "-0.5")),
+        ("of words", ", line 2: could not convert", lambda root: change_row(root / PREDICTIONS, "likely")),
+        ("with a quote left open", ", line ", swap(PREDICTIONS, ("\n0,", '\n"0,'))),
+        ("with a NUL", ", line 2", swap(PREDICTIONS, ("\n0,7", "\n0,7\0"))),
+        ("in Latin-1", ", line ", grow(PREDICTIONS, b"caf\xe9\n")),
+        ("a folder", ", line 1: ", instead(PREDICTIONS, Path.mkdir)),
+    )),
+    *(Case(f"history.csv {name}", PLOT, harm, rf"history\.csv{says}.*`dvc repro`")
+      for name, says, harm in (
+        ("lost", ": missing", gone(HISTORY)),
+        ("empty", ", line 1: the header", text(HISTORY, "")),
+        ("without rows", ", line 2: no rows", lambda root: (root / HISTORY).write_text(
+            (root / HISTORY).read_text().splitlines()[0] + "\n")),
+        ("of another header", ", line 1: the header", swap(HISTORY, ("train_loss", "loss"))),
+        ("with an epoch lost", ", line 2: epoch 1 ", swap(HISTORY, ("\n1,", "\n2,"))),
+        ("with an epoch and a half", ", line 2: ", swap(HISTORY, ("\n1,", "\n1.5,"))),
+        ("of NaN", ", line 2: not finite", swap(HISTORY, ("\n1,0.003", "\n1,nan"))),
+        ("of words", ", line 2: ", swap(HISTORY, ("\n1,0.003", "\n1,low"))),
+        ("with a cell lost", ", line 2: 4 cells", swap(HISTORY, ("\n1,0.003", "\n1"))),
+        ("with an empty cell", ", line 2: ", swap(HISTORY, ("\n1,0.003", "\n1,"))),
+        ("cut in a row", ", line ", cut(HISTORY, -25)),
+        ("a folder", ", line 1: ", instead(HISTORY, Path.mkdir)),
+    )),
+    Case("an unknown recipe", "mnist recipe cnnn", lambda _: None, "there is no 'cnnn'; did you mean cnn"),
+    Case("a recipe that is a path", "mnist recipe ../params", lambda _: None, r"there is no '\.\./params'"),
+    Case("a recipe of a wrong value", "mnist recipe mlp", swap("recipes/mlp.yaml", ("epochs: 15", "epochs: 0")),
+         "recipes/mlp"),
+    Case("a recipe that is no YAML", "mnist recipe mlp", text("recipes/mlp.yaml", "# a recipe\n["),
+         "recipes/mlp.yaml, line 2"),
+    Case("a recipe of an unknown section", "mnist recipe mlp", text("recipes/mlp.yaml", "# a\nfit: {epochs: 1}"),
+         "mlp.*fit"),
+    Case("a recipe of no sections", "mnist recipe mlp", text("recipes/mlp.yaml", "# a\ntrain: 1"),
+         "recipes/mlp.*train"),
+    Case("an empty recipe", "mnist recipe mlp", text("recipes/mlp.yaml", ""), "recipes/mlp"),
+    Case("no command", "mnist", lambda _: None, r"\(see --help\)", 2),
+    Case("an unknown command", "mnist chekc", lambda _: None, r"chekc.*\(see --help\)", 2),
+]  # fmt: skip
+
+
+def change_row(path: Path, value: str) -> None:
+    """Replace the last cell of the second line."""
+    lines = path.read_text().splitlines()
+    lines[1] = ",".join([*lines[1].split(",")[:-1], value])
+    path.write_text("\n".join(lines) + "\n")
+
+
+def usage() -> Iterator[Case]:
+    """What the command line itself may have wrong, for every stage and command."""
+    for command in [*STAGES, *(f"mnist {name}" for name in typer.main.get_command(commands.app).commands)]:  # type: ignore[attr-defined]
+        yield Case("an unknown option", f"{command} --nonsense", lambda _: None, r"--nonsense.*\(see --help\)", 2)
+        yield Case("too many arguments", f"{command} a b c d e f", lambda _: None, r"\(see --help\)", 2)
+
+
+CASES = [
+    *(Case(name, command, harm, says) for command, (name, harm, says) in
+      zip(itertools.cycle([CHECK, *STAGES, RECIPE]), PARAMETERS, strict=False)),
+    *(Case(name, command, harm, says) for command, (name, harm, says) in
+      zip(itertools.cycle([CHECK, DOWNLOAD]), FOLDERS, strict=False)),
+    *STAGE_CASES,
+    *usage(),
+]  # fmt: skip
+REPEATED = CASES[::24]  # as real processes
+
+
+def identity(case: Case) -> str:
+    """The name of a case among the tests."""
+    return f"{case.command}: {case.name}"
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Every file, folder and link of a project, but for what may change, with a digest of its content."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if UNTOUCHED.isdisjoint(path.relative_to(root).parts):
+            found[str(path.relative_to(root))] = (
+                f"link to {path.readlink()}" if path.is_symlink() else digest(path) if path.is_file() else "folder"
+            )
+    return found
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, if it can be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except PermissionError:
+        return "no access"
+
+
+def check_refusal(case: Case, status: object, stderr: str) -> None:
+    """Hold what a command has said against what it should have."""
+    lines = stderr.splitlines()
+    assert status == case.status, stderr
+    assert len(lines) == 1, stderr
+    assert lines[0].startswith("error: "), stderr
+    assert len(lines[0]) < 6000, len(lines[0])
+    assert re.search(case.says, lines[0]), stderr
+    assert re.search(r"; |should be |\(see --help\)", lines[0]), f"no remedy: {stderr}"
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Let file permissions hold even for root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Run `python -m command` in this process; returns its exit status."""
+    module, *arguments = command.split()
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    monkeypatch.delitem(sys.modules, "mnist.__main__" if module == "mnist" else module, raising=False)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_module(module, run_name="__main__", alter_sys=False)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("case", CASES, ids=identity)
+def test_bad_input_is_refused_in_one_line_and_nothing_is_harmed(
+    case: Case, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.path.chmod(0o755)
+    (project.path / "data").chmod(0o777)  # for nobody, in some cases
+    case.harm(project.path)
+    monkeypatch.chdir(project.path)
+    before = contents(project.path)
+    with without_privileges() if "right to" in case.name else nullcontext():
+        status = run_inside(case.command, monkeypatch)
+    check_refusal(case, status, capsys.readouterr().err)
+    assert contents(project.path) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", REPEATED, ids=identity)
+def test_bad_input_is_refused_by_a_real_process_too(case: Case, project: Project) -> None:
+    case.harm(project.path)
+    before = contents(project.path)
+    done = project.run(sys.executable, "-m", *case.command.split())
+    check_refusal(case, done.returncode, done.stderr)
+    assert contents(project.path) == before
+
+
+def test_there_are_as_many_cases_as_promised() -> None:
+    assert len(CASES) >= 120
+    assert len({identity(case) for case in CASES}) == len(CASES)
+
+
+@pytest.mark.slow
+def test_wrong_parameters_cost_no_result_even_without_the_check(project: Project) -> None:
+    before = contents(project.path)
+    project.edit("learning_rate: 0.003", "learning_rate: -1")
+    assert project.run(sys.executable, "-m", "mnist", "check").returncode == 1
+    done = project.run("dvc", "repro")
+    assert done.returncode != 0
+    assert "error: params.yaml: train.learning_rate: should be greater than 0, not -1" in done.stderr
+    assert "Traceback" not in done.stderr
+    project.succeed("git", "checkout", "-q", "params.yaml", "metrics")
+    project.succeed("dvc", "checkout")  # dvc has removed the stage's outputs; its cache has them
+    after = contents(project.path)
+    assert {name: after.get(name) for name in before if not name.startswith(".dvc/tmp")} == {
+        name: kept for name, kept in before.items() if not name.startswith(".dvc/tmp")
+    }

@@ -1,0 +1,188 @@
+"""Comparing two runs: its numbers against other libraries', its promises by simulation, the command for real."""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.proportion import proportion_confint
+
+from mnist import compare
+from tests.conftest import Project, commit, copy
+
+
+def simulated(count: int, n: int, gained: float, lost: float) -> Any:
+    """`count` pairs of runs on n images, of which B alone is right on a share `gained`, A alone on a share `lost`."""
+    random = np.random.RandomState(1)
+    for _ in range(count):
+        draw = random.random_sample(n)
+        yield (draw >= gained) & (draw < 0.95), (draw < gained) | ((draw >= gained + lost) & (draw < 0.95))
+
+
+def test_pairs_without_a_difference_seldom_give_an_alarm() -> None:
+    alarms = [
+        compare.mcnemar(int((a & ~b).sum()), int((b & ~a).sum())) < compare.SIGNIFICANT
+        for a, b in simulated(1000, 10_000, 0.01, 0.01)
+    ]
+    assert 0.02 <= np.mean(alarms) <= 0.065
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(0.010, 0.010), (0.020, 0.012), (0.002, 0.001)])
+def test_the_interval_of_the_difference_covers_as_often_as_it_says(gained: float, lost: float) -> None:
+    covered = [
+        interval.low <= gained - lost <= interval.high
+        for interval in (compare.accuracy_difference(a, b) for a, b in simulated(3000, 10_000, gained, lost))
+    ]
+    assert 0.94 <= np.mean(covered) <= 0.97
+
+
+def test_the_bootstrap_interval_of_the_loss_is_close_to_the_normal_one() -> None:
+    random = np.random.RandomState(0)
+    a, b = random.exponential(0.1, 10_000), random.exponential(0.11, 10_000)
+    found = compare.loss_difference(a, b)
+    deviation = (b - a).std(ddof=1) / 100
+    assert found.value == pytest.approx((b - a).mean())
+    assert [found.low, found.high] == pytest.approx(
+        [found.value - 1.96 * deviation, found.value + 1.96 * deviation], abs=0.15 * deviation
+    )
+
+
+def test_runs_that_agree_everywhere_do_not_differ() -> None:
+    right = np.array([True, False, True])
+    assert compare.mcnemar(0, 0) == 1
+    assert compare.accuracy_difference(right, right).value == 0
+    assert compare.loss_difference(np.ones(3), np.ones(3)) == (0, 0, 0)
+
+
+def test_no_images_more_than_all_can_be_gained() -> None:
+    everything = compare.accuracy_difference(np.zeros(1, bool), np.ones(1, bool))
+    assert (everything.value, everything.high) == (1, 1)
+
+
+@pytest.fixture(scope="module")
+def two_runs(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with one run committed and another, better one in its workspace."""
+    project = copy(template, tmp_path_factory.mktemp("two") / "project")
+    project.edit("learning_rate: 0.003", "learning_rate: 0.1")
+    project.repro()
+    return project
+
+
+def rights(table: str) -> list[bool]:
+    return [row["actual"] == row["predicted"] for row in csv.DictReader(table.splitlines())]
+
+
+@pytest.mark.slow
+def test_the_command_agrees_with_other_libraries_on_the_two_tables(two_runs: Project) -> None:
+    found = json.loads(two_runs.succeed("python", "-m", "mnist", "compare", "--json"))
+    lock = two_runs.succeed("git", "show", "HEAD:dvc.lock")
+    digest = re.findall(r"path: metrics/predictions.csv\n *hash: md5\n *md5: (\w+)", lock)[0]
+    old = rights((two_runs.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).read_text("utf-8"))
+    new = rights((two_runs.path / "metrics/predictions.csv").read_text("utf-8"))
+    pairs = list(zip(old, new, strict=True))
+    counts = [[pairs.count((first, second)) for second in (True, False)] for first in (True, False)]
+    assert found["n"] == len(pairs) == 300
+    assert (found["only_a_right"], found["only_b_right"]) == (counts[0][1], counts[1][0])
+    assert found["only_b_right"] > 30
+    assert found["p_value"] == pytest.approx(mcnemar(counts, exact=True).pvalue, rel=1e-9)
+    for side, right in (("a", old), ("b", new)):
+        low, high = proportion_confint(sum(right), 300, method="wilson")
+        measured = found[side]
+        assert [measured["accuracy"], measured["accuracy_low"], measured["accuracy_high"]] == pytest.approx(
+            [np.mean(right), low, high], abs=1e-9
+        )
+    assert found["accuracy_difference"] == pytest.approx(np.mean(new) - np.mean(old), abs=1e-9)
+    assert found["difference_low"] < found["accuracy_difference"] < found["difference_high"]
+    assert found["loss_difference"] == pytest.approx(found["b"]["loss"] - found["a"]["loss"], abs=1e-9)
+    assert found["params"] == {"train.learning_rate": {"a": 0.003, "b": 0.1}}
+
+
+@pytest.mark.slow
+def test_the_gate_stops_what_is_worse_and_nothing_else(two_runs: Project) -> None:
+    compared = ["python", "-m", "mnist", "compare", "--gate"]
+    assert "B is better by" in two_runs.succeed(*compared, "HEAD", "workspace")
+    assert "right on the same 300 images" in two_runs.succeed(*compared, "HEAD", "main")
+    worse = two_runs.run(*compared, "workspace", "HEAD")
+    assert worse.returncode == 1
+    assert "B is worse by" in worse.stdout
+    assert worse.stderr.startswith("error: HEAD is significantly less accurate than workspace")
+
+
+@pytest.mark.slow
+def test_the_images_that_flipped_can_be_drawn(two_runs: Project, tmp_path: Path) -> None:
+    two_runs.succeed("python", "-m", "mnist", "compare", "--images", str(tmp_path / "flipped.png"))
+    assert (tmp_path / "flipped.png").read_bytes().startswith(b"\x89PNG")
+
+
+def refused(project: Project, *revisions: str) -> str:
+    """The one line that `compare` fails with."""
+    done = project.run("python", "-m", "mnist", "compare", *revisions)
+    assert done.returncode == 1, done.stdout
+    assert done.stderr.count("\n") == 1, done.stderr
+    line = done.stderr
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.mark.slow
+def test_a_revision_that_is_not_there_gets_a_close_match(two_runs: Project) -> None:
+    assert "mian: no such revision; did you mean main?" in refused(two_runs, "mian")
+
+
+@pytest.mark.slow
+def test_an_object_in_neither_cache_nor_remote_is_named_with_what_brings_it(project: Project) -> None:
+    shutil.rmtree(project.path / ".dvc/cache")
+    line = refused(project, "HEAD", "HEAD")
+    assert "neither in git nor in DVC's cache or remote" in line
+    assert "dvc pull" in line
+
+
+@pytest.mark.slow
+def test_results_come_from_a_remote_when_the_cache_has_lost_them(project: Project, tmp_path: Path) -> None:
+    project.succeed("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    commit(project, "a remote")
+    project.succeed("dvc", "push")
+    shutil.rmtree(project.path / ".dvc/cache")
+    assert "right on the same 300 images" in project.succeed("python", "-m", "mnist", "compare", "HEAD", "workspace")
+
+
+@pytest.mark.slow
+def test_numbers_older_than_their_parameters_are_not_compared(project: Project) -> None:
+    project.edit("learning_rate: 0.003", "learning_rate: 0.1")
+    assert "workspace: what train depends on or wrote has changed" in refused(project)
+    commit(project, "edited, not run")
+    assert "HEAD: train.learning_rate has changed" in refused(project, "HEAD", "HEAD~1")
+
+
+@pytest.mark.slow
+def test_other_test_images_are_refused(project: Project) -> None:
+    images = project.path / "data/small/t10k-images-idx3-ubyte"
+    content = bytearray(images.read_bytes())
+    content[500] ^= 1
+    images.write_bytes(content)
+    project.repro()
+    assert "other test images" in refused(project)
+
+
+@pytest.mark.slow
+def test_other_classes_are_refused(project: Project) -> None:
+    (project.path / "data/small/classes.txt").write_text("".join(f"digit {k}\n" for k in range(10)))
+    project.repro()
+    assert "other classes" in refused(project)
+
+
+@pytest.mark.slow
+def test_without_a_commit_there_is_nothing_to_compare(project: Project) -> None:
+    shutil.rmtree(project.path / ".git")
+    project.succeed("git", "init", "-q")
+    assert "with a commit" in refused(project)
+
+
+@pytest.mark.slow
+def test_without_results_it_says_how_to_get_them(fresh: Project) -> None:
+    assert "dvc.lock is neither in git nor" in refused(fresh)

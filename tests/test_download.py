@@ -1,0 +1,211 @@
+"""Fetching data sets with torchvision, from a server on loopback in place of its mirrors."""
+
+import gzip
+import hashlib
+import http.server
+import json
+import socket
+import struct
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnist import idx, sources
+from mnist.console import InputError
+from tests.conftest import Project
+
+pytestmark = pytest.mark.slow
+datasets = pytest.importorskip("torchvision.datasets")
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
+IMAGES = np.arange(40 * 28 * 28).reshape(40, 28, 28).astype(np.uint8)
+LABELS = np.tile(np.arange(10), 4).astype(np.uint8)
+NAMES = [f"{name}.gz" for name in (*sources.IMAGES.values(), *sources.LABELS.values())]
+# a stage whose torchvision looks for its files elsewhere
+ELSEWHERE = """
+import json, runpy, sys
+from torchvision import datasets
+name, attributes = json.loads(sys.argv.pop())
+for attribute, value in attributes.items():
+    setattr(getattr(datasets, name), attribute, value)
+runpy.run_module("stages.download", run_name="__main__")
+"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A file server that does not report each request."""
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """The address of a web server on loopback, and the folder that it serves."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", folder
+        server.shutdown()
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Where a fetched data set comes to lie."""
+    (tmp_path / "raw").mkdir()
+    return tmp_path / "raw"
+
+
+def packed(array: np.ndarray, kind: int = 0x08) -> bytes:
+    """A gzipped IDX file; kind 0x08 are bytes, 0x0C big-endian integers of 32 bits."""
+    header = struct.pack(f">{1 + array.ndim}I", kind << 8 | array.ndim, *array.shape)
+    return gzip.compress(header + array.astype(np.uint8 if kind == 0x08 else ">i4").tobytes())
+
+
+def md5(path: Path) -> str:
+    """What torchvision compares with."""
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def serve_four(folder: Path, images: np.ndarray = IMAGES, labels: np.ndarray = LABELS) -> list[tuple[str, str]]:
+    """Write a small data set under MNIST's names; returns torchvision's list of resources."""
+    for name in NAMES:
+        (folder / name).write_bytes(packed(images if "images" in name else labels))
+    return [(name, md5(folder / name)) for name in NAMES]
+
+
+def check_fetched(raw: Path, classes: list[str]) -> None:
+    """The raw folder holds IMAGES upright and LABELS from 0, described, and nothing else."""
+    for split in ("train", "test"):
+        assert np.array_equal(idx.read(raw / sources.IMAGES[split], 3), IMAGES)
+        assert np.array_equal(idx.read(raw / sources.LABELS[split], 1), LABELS % len(classes))
+    assert sources.load(raw)[0].classes == classes
+    assert [path.name for path in raw.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_kmnist_comes_with_the_names_of_its_characters(
+    mirror: tuple[str, Path], raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, folder = mirror
+    monkeypatch.setattr(datasets.KMNIST, "mirrors", [address])
+    monkeypatch.setattr(datasets.KMNIST, "resources", serve_four(folder))
+    sources.fetch("kmnist", raw)
+    check_fetched(raw, ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"])
+
+
+def test_mnist_comes_from_the_second_mirror_when_the_first_is_gone(
+    mirror: tuple[str, Path], raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, folder = mirror
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [f"{address}gone/", address])
+    monkeypatch.setattr(datasets.MNIST, "resources", serve_four(folder))
+    sources.fetch("mnist", raw)
+    check_fetched(raw, list("0123456789"))
+
+
+def test_qmnist_gives_the_first_of_its_eight_columns(
+    mirror: tuple[str, Path], raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, folder = mirror
+    columns = np.stack([LABELS, *(np.full(40, 1000 + k) for k in range(7))], 1)
+    resources = {}
+    for split in ("train", "test"):
+        images, labels = folder / f"qmnist-{split}-images-idx3-ubyte.gz", folder / f"qmnist-{split}-labels-idx2-int.gz"
+        images.write_bytes(packed(IMAGES))
+        labels.write_bytes(packed(columns, kind=0x0C))
+        resources[split] = [(f"{address}{path.name}", md5(path)) for path in (images, labels)]
+    monkeypatch.setattr(datasets.QMNIST, "resources", resources)
+    sources.fetch("qmnist", raw)
+    check_fetched(raw, list("0123456789"))
+
+
+@pytest.mark.parametrize("split", ["letters", "digits", "balanced", "byclass", "bymerge", "mnist"])
+def test_emnist_comes_upright_and_its_letters_count_from_0(
+    mirror: tuple[str, Path], raw: Path, monkeypatch: pytest.MonkeyPatch, split: str
+) -> None:
+    address, folder = mirror
+    classes = [name for name in datasets.EMNIST.classes_split_dict[split] if name != "N/A"]
+    labels = np.arange(3 * len(classes)) % len(classes)
+    images = np.arange(len(labels) * 28 * 28).reshape(-1, 28, 28).astype(np.uint8)
+    with zipfile.ZipFile(folder / "gzip.zip", "w") as archive:
+        for part in ("train", "test"):
+            archive.writestr(f"gzip/emnist-{split}-{part}-images-idx3-ubyte.gz", packed(images.transpose(0, 2, 1)))
+            archive.writestr(f"gzip/emnist-{split}-{part}-labels-idx1-ubyte.gz", packed(labels + (split == "letters")))
+    monkeypatch.setattr(datasets.EMNIST, "url", f"{address}gzip.zip")
+    monkeypatch.setattr(datasets.EMNIST, "md5", md5(folder / "gzip.zip"))
+    sources.fetch(f"emnist-{split}", raw)
+    description, fetched_images, fetched_labels = sources.load(raw)
+    assert description.classes == classes
+    assert np.array_equal(fetched_images["train"], images)
+    assert np.array_equal(fetched_labels["test"], labels)
+
+
+@pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+def test_all_of_fashion_mnist_is_fetched_and_is_the_original(mirror: tuple[str, Path], project: Project) -> None:
+    address, folder = mirror
+    for name in NAMES:
+        (folder / name).symlink_to(DEBIAN / name)
+    # the same content as torchvision's, gzipped anew, so with other checksums
+    place = {"mirrors": [address], "resources": [(name, md5(folder / name)) for name in NAMES]}
+    project.edit("download: null", "download: fashion-mnist")
+    project.succeed(sys.executable, "-c", ELSEWHERE, json.dumps(["FashionMNIST", place]))
+    description = sources.load(project.path / "data/raw")[0]
+    known = sources.KNOWN["fashion-mnist"]
+    assert description.classes == known["classes"]
+    assert {name: facts["sha256"] for name, facts in description.files.items()}.items() <= known.items()
+
+
+@pytest.mark.parametrize("damage", ["unreachable", "not found", "a page", "cut"])
+def test_a_mirror_that_fails_is_one_line_with_the_way_round(
+    mirror: tuple[str, Path], project: Project, damage: str
+) -> None:
+    address, folder = mirror
+    resources = serve_four(folder)
+    if damage == "a page":
+        (folder / NAMES[0]).write_text("<html>moved</html>")
+    if damage == "cut":
+        (folder / NAMES[0]).write_bytes((folder / NAMES[0]).read_bytes()[:100])
+    if damage == "not found":
+        (folder / NAMES[0]).unlink()
+    if damage == "unreachable":
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            address = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+    project.edit("download: null", "download: kmnist")
+    before = project.hashes()
+    place = {"mirrors": [address], "resources": resources}
+    done = project.run(sys.executable, "-c", ELSEWHERE, json.dumps(["KMNIST", place]))
+    assert done.returncode == 1, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: dataset.download: kmnist cannot be fetched (")
+    assert "set dataset.folder to their folder" in line
+    assert project.hashes() == before
+    assert list((project.path / "data").glob(".*.partial")) == []
+
+
+def test_a_mirror_that_says_nothing_is_given_up(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(sources, "SILENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(datasets.KMNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"])
+        with pytest.raises(InputError, match=r"dataset\.download: kmnist cannot be fetched \(.*timed out"):
+            sources.fetch("kmnist", raw)
+
+
+@pytest.mark.parametrize("labels", [LABELS[:-1], np.zeros_like(LABELS), LABELS + 90])
+def test_a_fetched_data_set_is_checked_like_any_other(
+    mirror: tuple[str, Path], raw: Path, monkeypatch: pytest.MonkeyPatch, labels: np.ndarray
+) -> None:
+    address, folder = mirror
+    monkeypatch.setattr(datasets.KMNIST, "mirrors", [address])
+    monkeypatch.setattr(datasets.KMNIST, "resources", serve_four(folder, labels=labels))
+    with pytest.raises(InputError):
+        sources.fetch("kmnist", raw)

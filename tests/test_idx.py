@@ -1,0 +1,106 @@
+"""The IDX format: what is written is read back, and nothing that is not such a file gets through."""
+
+import gzip
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from mnist import idx
+from mnist.console import InputError
+from tests.conftest import ROOT
+
+repeated = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+images_or_labels = st.one_of(
+    arrays.arrays(np.uint8, st.tuples(st.integers(1, 50))),
+    arrays.arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(1, 30), st.integers(1, 30))),
+)
+
+
+@given(images_or_labels)
+@repeated
+def test_what_is_written_is_read_back(tmp_path: Path, array: np.ndarray) -> None:
+    idx.write(tmp_path / "written", array)
+    assert np.array_equal(idx.read(tmp_path / "written", array.ndim), array)
+
+
+@given(images_or_labels, st.booleans())
+@repeated
+def test_unpacking_gives_the_plain_file(tmp_path: Path, array: np.ndarray, zipped: bool) -> None:
+    idx.write(tmp_path / "written", array)
+    plain = (tmp_path / "written").read_bytes()
+    source = tmp_path / ("source.gz" if zipped else "source")
+    source.write_bytes(gzip.compress(plain) if zipped else plain)
+    idx.unpack(source, tmp_path / "unpacked", array.ndim)
+    assert (tmp_path / "unpacked").read_bytes() == plain
+
+
+@given(st.binary(max_size=64), st.sampled_from([1, 3]), st.booleans())
+@example(struct.pack(">II", 0x801, 2) + b"ab", 1, False)
+@example(struct.pack(">II", 0x901, 2) + b"ab", 1, False)
+@example(struct.pack(">IIII", 0x803, 1, 1, 2) + b"ab", 3, True)
+@repeated
+def test_any_bytes_are_refused_or_copied_whole(tmp_path: Path, content: bytes, dimensions: int, zipped: bool) -> None:
+    source = tmp_path / ("any.gz" if zipped else "any")
+    source.write_bytes(gzip.compress(content) if zipped else content)
+    try:
+        idx.unpack(source, tmp_path / "unpacked", dimensions)
+    except InputError as error:
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert refusal.startswith(str(source))
+        return
+    head = struct.unpack(f">{1 + dimensions}I", content[: 4 + 4 * dimensions])
+    assert head[0] == 0x800 + dimensions
+    assert len(content) == 4 + 4 * dimensions + math.prod(head[1:])
+    assert (tmp_path / "unpacked").read_bytes() == content
+
+
+@given(images_or_labels, st.data())
+@repeated
+def test_a_file_cut_anywhere_is_refused(tmp_path: Path, array: np.ndarray, data: st.DataObject) -> None:
+    path = tmp_path / "cut"
+    idx.write(path, array)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    for reader in (lambda: idx.read(path, array.ndim), lambda: idx.unpack(path, tmp_path / "out", array.ndim)):
+        with pytest.raises(InputError, match="cut"):
+            reader()
+
+
+@given(st.binary(max_size=200))
+@repeated
+def test_any_bytes_called_gzip_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "any.gz").write_bytes(b"\x1f\x8b\x08" + content)
+    with pytest.raises(InputError, match=r"any\.gz"):
+        idx.unpack(tmp_path / "any.gz", tmp_path / "unpacked", 1)
+
+
+def test_a_gzip_bomb_stops_at_the_size_that_the_header_promises(tmp_path: Path) -> None:
+    labels = struct.pack(">II", 0x801, 1000) + bytes(1000)
+    with gzip.open(tmp_path / "bomb.gz", "wb") as out:
+        out.write(labels)
+        for _ in range(200):
+            out.write(bytes(1 << 20))
+    with pytest.raises(InputError, match="goes on after the 1,000 bytes"):
+        idx.unpack(tmp_path / "bomb.gz", tmp_path / "out", 1)
+    assert (tmp_path / "out").stat().st_size <= len(labels) + 1
+
+
+def test_a_header_that_promises_more_than_the_disk_holds_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "vast").write_bytes(struct.pack(">IIII", 0x803, 2**32 - 1, 4096, 4096))
+    with pytest.raises(InputError, match="make room"):
+        idx.unpack(tmp_path / "vast", tmp_path / "out", 3)
+    assert (tmp_path / "out").stat().st_size == 0
+
+
+def test_mnist_itself_has_60000_images_of_28_by_28(tmp_path: Path) -> None:
+    idx.unpack(ROOT / "data/mnist/train-images-idx3-ubyte.gz", tmp_path / "images", 3)
+    assert idx.read(tmp_path / "images", 3).shape == (60_000, 28, 28)

@@ -1,0 +1,49 @@
+"""Set-up: what `make` says when it cannot, and what it does when there is nothing to do."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if "MAKE" not in name}  # of a `make test` around us
+    command = ["make", *arguments]
+    return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=60)
+
+
+def python_saying(folder: Path, version: str) -> Path:
+    """A `python` whose version is what we say."""
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nexec python3 -c "import sys; sys.version_info = {version}; $2"\n')
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.parametrize("kind", ["missing", "older"])
+def test_a_python_that_will_not_do_gets_one_line_that_says_what_is_needed(folder: Path, kind: str) -> None:
+    python = python_saying(folder, "(3, 10, 9)") if kind == "older" else folder / "no-such-python"
+    done = make(folder, "install", f"PYTHON={python}")
+    assert done.returncode != 0
+    said, by_make = done.stderr.splitlines()
+    assert said.startswith("error: Python 3.11 or newer with venv is needed")
+    assert by_make.startswith("make: ***")
+    assert not (folder / ".venv").exists()
+
+
+def test_an_environment_that_is_up_to_date_is_left_alone(folder: Path) -> None:
+    (folder / ".venv").mkdir()
+    (folder / ".venv/.installed").touch()
+    done = make(folder, "install")
+    assert (done.returncode, done.stdout) == (0, "make: Nothing to be done for 'install'.\n")

@@ -1,0 +1,72 @@
+"""Recipes: known parameters, written into params.yaml without losing what a person wrote there."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mnist import params, recipes
+from mnist.console import InputError
+from tests.conftest import ROOT
+
+NAMES = ["article", "best", "cnn", "mlp"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_recipe_says_what_it_is() -> None:
+    assert sorted(recipes.names()) == NAMES
+    assert all(len(description) > 20 for description in recipes.names().values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_sets_all_that_decides_training_but_the_seed_and_the_device(folder: Path, name: str) -> None:
+    given = params.parse(folder / "recipes" / f"{name}.yaml")
+    assert set(given["train"]) == set(params.Train.model_fields) - {"seed", "device"}
+    assert set(given["normalise"]) == set(params.Normalise.model_fields) - {"seed"}
+    recipes.apply(name)
+    written = params.parse(params.FILE)
+    assert {**written["train"], **given["train"]} == written["train"]
+    assert {**written["normalise"], **given["normalise"]} == written["normalise"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_comments_and_other_values_stay(folder: Path, name: str) -> None:
+    before = (folder / "params.yaml").read_text("utf-8")
+    (folder / "params.yaml").write_text(before.replace("images: 12 ", "images: 7  "), "utf-8")
+    recipes.apply(name)
+    after = (folder / "params.yaml").read_text("utf-8")
+    assert [line.partition("#")[2] for line in before.splitlines()] == [
+        line.partition("#")[2] for line in after.splitlines()
+    ]
+    assert params.load().plot.images == 7
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_articles_recipe_is_the_default_but_for_the_images_held_out() -> None:
+    before = params.load()
+    recipes.apply("article")
+    after = params.load()
+    assert after.train == before.train
+    assert after.normalise.model_copy(update={"validation": 5000}) == before.normalise
+
+
+def test_a_recipe_that_is_not_there_changes_nothing_and_names_a_close_one(folder: Path) -> None:
+    before = (folder / "params.yaml").read_bytes()
+    with pytest.raises(InputError, match="did you mean cnn"):
+        recipes.apply("cn")
+    assert (folder / "params.yaml").read_bytes() == before
+
+
+def test_a_file_that_is_wrong_is_not_rewritten(folder: Path) -> None:
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8").replace("epochs: 10", "epochs: 0"))
+    before = (folder / "params.yaml").read_bytes()
+    with pytest.raises(InputError, match=r"train\.epochs"):
+        recipes.apply("mlp")
+    assert (folder / "params.yaml").read_bytes() == before

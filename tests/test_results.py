@@ -1,0 +1,90 @@
+"""The tables that a run leaves: what is read is exactly what was written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from mnist import results
+from mnist.console import InputError
+from mnist.results import Epoch, Predictions
+
+repeated = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+number = st.floats(allow_nan=False, allow_infinity=False)
+weights = arrays.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 20), st.integers(2, 12)),
+    elements=st.floats(0, 2.0**100, width=32),  # some of the chances below are subnormal
+)
+names = st.lists(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1), unique=True, min_size=12)
+
+
+@given(weights, names)
+@repeated
+def test_predictions_read_back_as_the_same_float32(tmp_path: Path, weights: np.ndarray, names: list[str]) -> None:
+    chances = (weights.astype(np.float64) + 1e-40) / (weights.astype(np.float64) + 1e-40).sum(1, keepdims=True)
+    classes = names[: chances.shape[1]]
+    labels = chances.argmax(1)
+    before = Predictions(classes, labels[::-1], labels, chances.astype(np.float32))
+    results.write_predictions(before, tmp_path / "predictions.csv")
+    after = results.read_predictions(classes, tmp_path / "predictions.csv")
+    assert after.probabilities.dtype == np.float32
+    assert after.probabilities.tobytes() == before.probabilities.tobytes()
+    assert np.array_equal(after.actual, before.actual)
+    assert np.array_equal(after.predicted, before.predicted)
+
+
+@given(st.lists(st.tuples(number, number, st.none() | number, st.none() | number), min_size=1, max_size=20))
+@repeated
+def test_history_reads_back_exactly(
+    tmp_path: Path, rows: list[tuple[float, float, float | None, float | None]]
+) -> None:
+    history = [Epoch(k, *row) for k, row in enumerate(rows, 1)]
+    results.write_history(history, tmp_path / "history.csv")
+    assert results.read_history(tmp_path / "history.csv") == history
+
+
+@given(st.binary(max_size=100))
+@repeated
+def test_any_bytes_for_a_table_are_refused_with_their_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "table.csv"
+    for header, read in (
+        ("epoch,learning_rate,train_loss,validation_loss,validation_accuracy\n", results.read_history),
+        ("index,actual,predicted,p0,p1\n", lambda path: results.read_predictions(["a", "b"], path)),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"table\.csv, line \d+: .*; `dvc repro` writes it anew"):
+            read(path)
+        path.write_bytes(header.encode() + b"1,\n" + content)
+        with pytest.raises(InputError, match=r"table\.csv, line \d+: .*; `dvc repro` writes it anew"):
+            read(path)
+
+
+def test_probabilities_are_written_with_no_more_digits_than_they_need(tmp_path: Path) -> None:
+    chances = np.array([[0.1, 0.9]], np.float32)
+    results.write_predictions(Predictions(["a", "b"], np.array([0]), np.array([1]), chances), tmp_path / "written")
+    assert (tmp_path / "written").read_text() == "index,actual,predicted,p0,p1\n0,a,b,0.1,0.9\n"
+
+
+def test_metrics_leave_out_what_was_not_measured_and_are_never_nan(tmp_path: Path) -> None:
+    results.write_metrics({"loss": 0.123456789, "accuracy": None, "recall": {"ä": 1 / 3}}, tmp_path / "metrics.json")
+    text = (tmp_path / "metrics.json").read_text("utf-8")
+    assert json.loads(text) == {"loss": 0.123457, "recall": {"ä": 0.333333}}
+    assert "ä" in text
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        results.write_metrics({"loss": float("nan")}, tmp_path / "metrics.json")
+
+
+def test_each_image_counts_in_one_calibration_bin_and_its_loss_is_finite() -> None:
+    chances = np.array([[1, 0], [0.5, 0.5], [0.04, 0.96]], np.float32)
+    predictions = Predictions(["a", "b"], np.array([0, 0, 0]), np.array([0, 0, 1]), chances)
+    count, confidence, accuracy = results.calibration_bins(predictions)
+    assert count.tolist() == [1, 2]
+    assert confidence.tolist() == pytest.approx([0.5, 0.98])
+    assert accuracy.tolist() == [1.0, 0.5]
+    assert results.image_losses(predictions)[:2] == pytest.approx([0, np.log(2)])
+    assert np.isfinite(results.image_losses(predictions)).all()

@@ -1,0 +1,121 @@
+"""A folder as a source of data: what it takes, what it recognises, what it says of it."""
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnist import idx, sources
+from mnist.console import InputError
+from tests.conftest import ROOT, write_small
+
+MNIST = ROOT / "data/mnist"
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
+LABELS = sources.LABELS["train"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of four plain IDX files, ten classes."""
+    write_small(tmp_path / "digits")
+    return tmp_path / "digits"
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Where a data set comes to lie."""
+    (tmp_path / "raw").mkdir()
+    return tmp_path / "raw"
+
+
+def test_gzipped_and_plain_files_come_out_the_same(folder: Path, raw: Path) -> None:
+    sources.copy(folder, raw)
+    before = {path.name: path.read_bytes() for path in raw.iterdir()}
+    (folder / f"{LABELS}.gz").write_bytes(gzip.compress((folder / LABELS).read_bytes()))
+    (folder / LABELS).unlink()
+    sources.copy(folder, raw)
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == before
+
+
+def test_the_description_holds_for_the_files_beside_it(folder: Path, raw: Path) -> None:
+    sources.copy(folder, raw)
+    described = json.loads((raw / "dataset.json").read_text("utf-8"))
+    assert described["name"] == "digits"
+    assert described["classes"] == list("0123456789")
+    assert set(described["files"]) == {*sources.IMAGES.values(), *sources.LABELS.values()}
+    for name, facts in described["files"].items():
+        assert facts["sha256"] == sources.sha256(raw / name)
+        assert facts["shape"] == list(idx.read(raw / name, 3 if "images" in name else 1).shape)
+
+
+def test_classes_are_named_by_the_lines_of_classes_txt(folder: Path, raw: Path) -> None:
+    names = ["null", "één", "двa", "three 3", "f,our", "five", "six", "seven", "eight", '"nine"']
+    (folder / "classes.txt").write_text("\n".join(names) + "\n", "utf-8")
+    sources.copy(folder, raw)
+    assert sources.load(raw)[0].classes == names
+
+
+def test_classes_txt_may_come_from_windows(folder: Path, raw: Path) -> None:
+    (folder / "classes.txt").write_bytes("\ufeff".encode() + "\r\n".join("abcdefghij").encode())
+    sources.copy(folder, raw)
+    assert sources.load(raw)[0].classes == list("abcdefghij")
+
+
+def test_other_files_in_the_folder_do_not_matter(folder: Path, raw: Path) -> None:
+    (folder / "README").write_text("bought at the flea market")
+    (folder / "more").mkdir()
+    sources.copy(folder, raw)
+    assert sorted(path.name for path in raw.iterdir()) == sorted(
+        ["dataset.json", *sources.IMAGES.values(), *sources.LABELS.values()]
+    )
+
+
+def test_the_bundled_data_set_is_mnist(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sources.copy(MNIST, raw)
+    assert sources.load(raw)[0].name == "mnist"
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+def test_fashion_mnist_is_recognised_and_brings_its_class_names(raw: Path) -> None:
+    sources.copy(DEBIAN, raw)
+    assert sources.load(raw)[0].name == "fashion-mnist"
+    assert sources.load(raw)[0].classes[9] == "Ankle boot"
+
+
+def test_mnist_with_one_pixel_changed_is_said_not_to_be_the_original(
+    tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(MNIST, tmp_path / "changed")
+    packed = tmp_path / "changed" / f"{sources.IMAGES['test']}.gz"
+    content = bytearray(gzip.decompress(packed.read_bytes()))
+    content[16] ^= 1
+    packed.write_bytes(gzip.compress(content, 1))
+    sources.copy(tmp_path / "changed", raw)
+    assert sources.load(raw)[0].name == "changed (not the original mnist)"
+    assert f"{sources.IMAGES['test']}: not the original of mnist" in capsys.readouterr().out
+
+
+def test_a_class_without_test_images_is_fine_but_one_without_training_images_is_not(folder: Path, raw: Path) -> None:
+    test_labels = np.array(idx.read(folder / sources.LABELS["test"], 1))
+    idx.write(folder / sources.LABELS["test"], np.where(test_labels == 9, 8, test_labels))
+    sources.copy(folder, raw)
+    labels = np.array(idx.read(folder / LABELS, 1))
+    idx.write(folder / LABELS, np.where(labels == 5, 6, labels))
+    with pytest.raises(InputError, match="class 5 has 0 images"):
+        sources.copy(folder, raw)
+
+
+def test_the_file_meant_is_found_whether_it_is_gzipped_or_not(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds neither a nor a\.gz"):
+        sources.find(tmp_path, "a")
+    (tmp_path / "a.gz").touch()
+    assert sources.find(tmp_path, "a") == tmp_path / "a.gz"
+    (tmp_path / "a").touch()
+    with pytest.raises(InputError, match="remove the one that is not meant"):
+        sources.find(tmp_path, "a")
+    (tmp_path / "a.gz").unlink()
+    assert sources.find(tmp_path, "a") == tmp_path / "a"

@@ -1,0 +1,33 @@
+"""What a stage imports, by the interpreter's own list: nothing that it does not need and that takes seconds."""
+
+import re
+
+import pytest
+
+from tests.conftest import Project
+
+HEAVY = {"torch", "torchvision", "matplotlib", "scipy", "sklearn", "dvc"}
+NEEDED = {
+    "download": set(),
+    "normalise": set(),
+    "train": {"torch"},
+    "evaluate": {"torch", "scipy", "sklearn"},
+    "plot_predictions": {"matplotlib"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", NEEDED)
+def test_a_stage_imports_no_more_than_it_needs(stage: str, project: Project) -> None:
+    done = project.run("python", "-X", "importtime", "-m", f"stages.{stage}")
+    assert done.returncode == 0, done.stderr[-500:]
+    imported = {name.split(".")[0] for name in re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE)}
+    assert "typer" in imported
+    assert imported & HEAVY == NEEDED[stage]
+
+
+@pytest.mark.parametrize("stage", NEEDED)
+def test_help_imports_nothing_heavy(stage: str, project: Project) -> None:
+    done = project.run("python", "-X", "importtime", "-m", f"stages.{stage}", "--help")
+    assert "Usage:" in done.stdout
+    assert {name.split(".")[0] for name in re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE)} & HEAVY == set()

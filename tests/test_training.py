@@ -1,0 +1,191 @@
+"""The training loop: the article's, to its losses, whatever feeds it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+from torchvision import transforms
+
+from mnist import dataset, idx, models, params, resume, training
+from mnist.console import InputError
+from tests.conftest import ROOT
+
+DEFAULTS = params.load(ROOT / "params.yaml").train
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> dataset.Split:
+    """The first images of MNIST: 13 batches, the last not full."""
+    folder = tmp_path_factory.mktemp("mnist")
+    arrays = []
+    for name, dimensions in (("train-images-idx3-ubyte", 3), ("train-labels-idx1-ubyte", 1)):
+        idx.unpack(ROOT / f"data/mnist/{name}.gz", folder / name, dimensions)
+        arrays.append(np.array(idx.read(folder / name, dimensions)[:800]))
+    return dataset.Split(*arrays)
+
+
+def chosen(**changes: Any) -> params.Train:
+    return params.Train(**{**DEFAULTS.model_dump(), **changes})
+
+
+def fresh(model: str) -> nn.Sequential:
+    torch.manual_seed(3)
+    return nn.Sequential(models.Normalise(0.5, 0.5), models.NETWORKS[model](28, 28, 10))
+
+
+def plain_losses(model: nn.Module, split: dataset.Split, order: list[int], rate: float) -> list[float]:
+    """The article's loop: each image on its own through PIL and torchvision's transforms, `loss.item()` each step."""
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    losses = []
+    for start in range(0, len(order), 64):
+        index = order[start : start + 64]
+        images = torch.stack([transform(Image.fromarray(split.images[k])) for k in index])
+        labels = torch.tensor([int(split.labels[k]) for k in index])
+        optimizer.zero_grad()
+        loss = nn.CrossEntropyLoss()(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_step_by_step_the_losses_are_those_of_the_articles_loop(
+    model: str, split: dataset.Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[float] = []
+
+    def noted(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        loss = F.cross_entropy(logits, labels)
+        found.append(loss.item())
+        return loss
+
+    monkeypatch.setitem(training.LOSSES, "cross_entropy", noted)
+    ours, theirs, idle = fresh(model), fresh(model)[1], fresh(model)[1]
+    torch.manual_seed(5)
+    (row,) = training.train(ours, chosen(epochs=1, learning_rate=0.05), split, None, resume.Checkpoint(None))
+    torch.manual_seed(5)
+    order = torch.randperm(800).tolist()
+    expected = plain_losses(theirs.train(), split, order, 0.05)
+    assert len(found) == 13
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert row.train_loss == pytest.approx(np.mean(expected), rel=1e-5)
+    untrained = plain_losses(idle.train(), split, order, 0.0)
+    assert max(np.abs(np.subtract(found, untrained))) > 0.05  # so the steps count in what was compared
+
+
+def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:
+    images = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1)
+    torch.manual_seed(0)
+    first, second = (
+        torch.cat([batch for batch, _ in training.batches(images, images.flatten(), 4, 0)]).flatten().tolist()
+        for _ in range(2)
+    )
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second != list(range(10))
+
+
+def test_labels_stay_with_their_images_whatever_the_shift(split: dataset.Split) -> None:
+    images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
+    ink = {int(image.sum()): int(label) for image, label in zip(images[:50].int(), labels[:50], strict=True)}
+    padded = F.pad(images[:50], (3, 3, 3, 3))
+    for batch, targets in training.batches(padded, labels[:50], 16, 3):  # nothing is moved out of so wide a margin
+        assert [ink[int(image.sum())] for image in batch.int()] == targets.tolist()
+
+
+def test_shifts_move_by_up_to_their_reach_in_every_direction_and_bring_in_background() -> None:
+    image = torch.zeros(1, 9, 9, dtype=torch.uint8)
+    image[0, 4, 4] = 255
+    torch.manual_seed(0)
+    places = set()
+    for _ in range(300):
+        ((batch, _),) = training.batches(image, torch.zeros(1), 1, 2)
+        assert int(batch.count_nonzero()) == 1
+        places.add(tuple(batch[0].nonzero()[0].tolist()))
+    assert places == {(row, column) for row in range(2, 7) for column in range(2, 7)}
+
+
+def test_cross_entropy_and_nll_are_the_same_and_mse_is_as_by_hand() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
+    assert torch.allclose(training.LOSSES["nll"](logits, labels), training.LOSSES["cross_entropy"](logits, labels))
+    by_hand = 0.0
+    for row, label in zip(logits.double(), labels, strict=True):
+        odds = row.exp()
+        by_hand += sum((float(odds[k] / odds.sum()) - int(k == label)) ** 2 for k in range(3))
+    assert training.LOSSES["mse"](logits, labels).item() == pytest.approx(by_hand / 18, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "nll", "mse"])
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "momentum"), [("sgd", 0.05, 0.9), ("adam", 0.002, 0.0), ("adamw", 0.002, 0.0)]
+)
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle", "cosine"])
+def test_every_combination_learns(
+    loss: str, optimizer: str, rate: float, momentum: float, schedule: str, split: dataset.Split
+) -> None:
+    if (loss, optimizer) == ("mse", "sgd"):
+        rate *= 20  # the gradients of a mean over ten classes are that much smaller
+    given = chosen(loss=loss, optimizer=optimizer, learning_rate=rate, momentum=momentum, schedule=schedule, epochs=3)
+    torch.manual_seed(1)
+    history = training.train(fresh("mlp"), given, split, split, resume.Checkpoint(None))
+    assert history[-1].train_loss < 0.9 * history[0].train_loss
+    assert history[-1].validation_accuracy is not None
+    assert history[-1].validation_accuracy > 0.5
+
+
+def test_schedules_end_where_they_should(split: dataset.Split) -> None:
+    rates = {
+        schedule: [
+            row.learning_rate
+            for row in training.train(
+                fresh("mlp"),
+                chosen(schedule=schedule, epochs=4, learning_rate=0.1),
+                split,
+                None,
+                resume.Checkpoint(None),
+            )
+        ]
+        for schedule in ("constant", "one_cycle", "cosine")
+    }
+    assert rates["constant"] == [0.1] * 4
+    assert rates["one_cycle"][0] > rates["one_cycle"][-1]
+    assert rates["one_cycle"][-1] < 1e-4
+    assert rates["cosine"] == sorted(rates["cosine"], reverse=True)
+    assert rates["cosine"][-1] < 1e-3
+
+
+def test_a_loss_that_is_no_longer_finite_names_epoch_and_step(split: dataset.Split) -> None:
+    with pytest.raises(InputError, match=r"epoch 1, step \d+: the \w+ (is|are) no longer finite.*train\.learning_rate"):
+        training.train(
+            fresh("mlp"), chosen(learning_rate=1000.0, weight_decay=1000.0), split, None, resume.Checkpoint(None)
+        )
+
+
+def test_going_on_from_a_checkpoint_comes_to_the_same_weights(split: dataset.Split, tmp_path: Path) -> None:
+    given = chosen(model="cnn", optimizer="adam", schedule="one_cycle", shift=1, epochs=3)
+
+    def weights(checkpoint: resume.Checkpoint, stop_after: int | None) -> str:
+        model = fresh("cnn")
+        torch.manual_seed(2)
+
+        def report(row: Any) -> None:
+            if row.epoch == stop_after:
+                raise KeyboardInterrupt
+
+        try:
+            training.train(model, given, split, split, checkpoint, report)
+        except KeyboardInterrupt:
+            return ""
+        return json.dumps({name: value.tolist() for name, value in model.state_dict().items()})
+
+    whole = weights(resume.Checkpoint(None), None)
+    assert weights(resume.Checkpoint(tmp_path / "state"), 2) == ""
+    assert weights(resume.Checkpoint(tmp_path / "state"), None) == whole
