@@ -1,0 +1,1 @@
+"""What `make bench` and the documentation's figures are made with."""

@@ -1,0 +1,116 @@
+"""Measure what the README promises, and write it to benchmarks/results.md: python -m benchmarks [PART…]
+
+Parts: loops, pipeline, comparing, recipes, scale; all of them without an argument. And one that takes six minutes by
+itself and is not among them: queue.
+"""
+
+import datetime as dt
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import resource
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from mnist import numerics
+
+numerics.pin(threads=1)
+
+from benchmarks import figures, loops, pipeline  # noqa: E402
+from benchmarks.figures import Figure  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks/results.md"
+SCALES = (1, 10, 100)
+LARGEST = 6 << 30  # bytes on disk at the largest scale
+
+
+def main(parts: list[str]) -> None:
+    """Run the parts in a clone of the current commit, and print their table."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        rows: list[Figure] = []
+        project = pipeline.clone(ROOT, folder / "project")
+        if "pipeline" in parts:
+            rows += pipeline.from_nothing(ROOT, folder)
+        pipeline.run(project, "dvc", "repro")
+        if "pipeline" in parts:
+            rows += pipeline.nothing_to_do(project, folder)
+        if "comparing" in parts:
+            rows += pipeline.comparing(project)
+        if "queue" in parts:
+            rows += pipeline.queue(project, folder)
+        os.chdir(project)
+        if "loops" in parts:
+            pipeline.run(project, "python", "-m", "mnist", "recipe", "article")
+            pipeline.run(project, "dvc", "repro", "normalise")
+            rows += loops.figures()
+        if "scale" in parts:
+            rows += scale(project, folder)
+        if "recipes" in parts:
+            rows += recipe("cnn", [0, 1], "≥ 0.990", "≤ 12 s", "≤ 6 s")
+            rows += recipe("best", [0], "≥ 0.9955; aim 0.997", "≤ 300 s", "")
+        os.chdir(ROOT)
+    text = figures.markdown(rows)
+    print(text)
+    if parts == PARTS:
+        RESULTS.write_text(f"{heading()}\n{text}", "utf-8")
+
+
+def recipe(name: str, seeds: list[int], accuracy: str, reach: str, aim: str) -> list[Figure]:
+    """Seconds of training and test accuracy of a recipe."""
+    project = Path.cwd()
+    pipeline.run(project, "python", "-m", "mnist", "recipe", name)
+    pipeline.run(project, "dvc", "repro", "normalise")
+    found = [json.loads(pipeline.run(project, "python", "-m", "benchmarks.recipe", name, str(seed))) for seed in seeds]
+    return [
+        Figure(f"recipe `{name}`, training", [run["seconds"] for run in found], "s", reach, aim),
+        Figure(f"recipe `{name}`, test accuracy", [100 * run["accuracy"] for run in found], "%", accuracy),
+    ]
+
+
+def scale(project: Path, folder: Path) -> list[Figure]:
+    """Time and memory at multiples of MNIST, of which each is written, measured and removed."""
+    if shutil.disk_usage(folder).free < LARGEST:
+        return []
+    pipeline.run(project, "python", "-m", "mnist", "recipe", "article")
+    pipeline.run(project, "dvc", "repro", "normalise")
+    found = {}
+    for multiple in SCALES:
+        printed = pipeline.run(project, "python", "-m", "benchmarks.scale", str(folder / "scaled"), str(multiple))
+        found[multiple] = json.loads(printed)
+        shutil.rmtree(folder / "scaled")
+    small, large = found[SCALES[0]], found[SCALES[-1]]
+    return [
+        *(Figure(f"an image at {k}×", [1e6 * found[k]["seconds"]], "µs", note=f"{k * 70_000:,} images")
+          for k in SCALES),
+        *(Figure(f"anonymous memory at {k}×", [found[k]["anonymous"]], "MB") for k in SCALES),
+        Figure("an image at 100× ÷ at 1×", [large["seconds"] / small["seconds"]], "", "≤ 1.15", "1.0"),
+        Figure(
+            "anonymous memory at 100× − at 1×", [large["anonymous"] - small["anonymous"]], "MB", "≤ 100", "0",
+            f"the permutation is {8 * 60_000 * (SCALES[-1] - 1) / 1e6:.0f} MB of it",
+        ),
+    ]  # fmt: skip
+
+
+def heading() -> str:
+    """Where and with what the figures were taken."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "numpy", "dvc"))
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    return (
+        f"# Measured by `make bench` on {dt.datetime.now(tz=dt.UTC).date()}\n\n"
+        f"{os.cpu_count()} cores of {cpu[1] if cpu else platform.processor()}, Python {platform.python_version()}, "
+        f"{versions}. Sides of a ratio take turns; machines are noisy, ratios less so than seconds. "
+        f"No process took more than {memory:.1f} GB, mapped files included.\n"
+    )
+
+
+PARTS = ["loops", "pipeline", "comparing", "recipes", "scale"]
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or PARTS)

@@ -1,0 +1,121 @@
+"""`dvc repro` from nothing, with nothing to do, and the commands that compare; each in a clone of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.figures import Figure, in_turn, ratios, seconds
+
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+EXPERIMENTS = 200
+
+
+def run(folder: Path, *command: str, given: str | None = None) -> str:
+    """Run a command that must succeed."""
+    done = subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, input=given, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: {done.stderr}")
+    return done.stdout
+
+
+def clone(source: Path, folder: Path) -> Path:
+    """A clone with an empty cache, in which one can commit."""
+    run(source, "git", "clone", "-q", str(source), str(folder))
+    run(folder, "git", "config", "user.name", "bench")
+    run(folder, "git", "config", "user.email", "bench@example.org")
+    return folder
+
+
+def from_nothing(source: Path, folder: Path) -> list[Figure]:
+    """The default pipeline in a fresh clone; its ten epochs are timed by the lines they print in that very run."""
+    totals, epochs = [], []
+    for k in range(3):
+        project = clone(source, folder / f"fresh{k}")
+        start = time.perf_counter()
+        printed = []
+        with subprocess.Popen(["dvc", "repro"], cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as dvc:
+            assert dvc.stdout
+            printed = [time.perf_counter() for line in dvc.stdout if line.startswith("epoch ")]
+        totals.append(time.perf_counter() - start)
+        epochs.append((printed[-1] - printed[0]) / (len(printed) - 1) * len(printed))
+    return [
+        Figure("`dvc repro` in a fresh clone", totals, "s"),
+        Figure("its ten epochs", epochs, "s"),
+        Figure("`dvc repro` in a fresh clone ÷ its ten epochs", ratios(totals, epochs), "", "≤ 2.5", "≤ 1.8"),
+    ]
+
+
+def nothing_to_do(project: Path, folder: Path) -> list[Figure]:
+    """`dvc repro` when all is done, against five stages that run `true`."""
+    empty = folder / "empty"
+    empty.mkdir()
+    run(empty, "git", "init", "-q")
+    run(empty, "dvc", "init", "-q")
+    for setting in ("analytics", "check_update"):
+        run(empty, "dvc", "config", f"core.{setting}", "false")
+    (empty / "input").write_text("something")
+    stages = {f"stage{k}": {"cmd": "true", "deps": ["input"]} for k in range(5)}
+    (empty / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    run(empty, "dvc", "repro")
+    run(project, "dvc", "repro")
+    ours, floor = in_turn([lambda: run(project, "dvc", "repro"), lambda: run(empty, "dvc", "repro")], 9)
+    return [
+        Figure("`dvc repro` with nothing to do", ours, "s"),
+        Figure("the same on five stages that run `true`", floor, "s"),
+        Figure("nothing to do ÷ `true`", ratios(ours, floor), "", "≤ 1.10", "1.0"),
+    ]
+
+
+def comparing(project: Path) -> list[Figure]:
+    """`compare` of two revisions; `leaderboard` over many experiments, made up from the committed run."""
+    run(project, "git", "commit", "--allow-empty", "-qm", "another")
+    compare = [
+        seconds(lambda: run(project, "python", "-m", "mnist", "compare", "HEAD~1", "HEAD", "--json")) for _ in range(6)
+    ]
+    make_up_experiments(project)
+    leaderboard = [seconds(lambda: run(project, "python", "-m", "mnist", "leaderboard", "--json")) for _ in range(3)]
+    return [
+        Figure("`compare` of two revisions, warm", compare[1:], "s", "≤ 2.5"),
+        Figure(f"`leaderboard` over {EXPERIMENTS} experiments", leaderboard, "s", "≤ 5"),
+    ]
+
+
+def make_up_experiments(project: Path) -> None:
+    """Commits as DVC's experiments are kept, each with a seed and an accuracy of its own."""
+    lock = run(project, "git", "show", "HEAD:dvc.lock")
+    measured = json.loads(run(project, "git", "show", "HEAD:metrics/evaluate.json"))
+    parent = run(project, "git", "rev-parse", "HEAD").strip()
+    stream = ""
+    for k in range(EXPERIMENTS):
+        files = {
+            "dvc.lock": lock.replace("batch_size: 64", f"batch_size: {64 + k % 10}").replace(
+                "epochs: 10\n", f"epochs: {k}\n"
+            ),
+            "metrics/evaluate.json": json.dumps({**measured, "accuracy": 0.9 + k / 10_000}),
+        }
+        stream += f"commit refs/exps/{parent[:2]}/{parent[2:]}/made-up-{k}\ncommitter b <b@example.org> {k} +0000\n"
+        stream += f"data 1\nx\nfrom {parent}\n"
+        for path, text in files.items():
+            stream += f"M 644 inline {path}\ndata {len(text.encode())}\n{text}\n"
+    run(project, "git", "fast-import", "--quiet", given=stream)
+
+
+def queue(project: Path, folder: Path) -> list[Figure]:
+    """Eight experiments with two workers, and one after the other; the results must be the same."""
+    rates = ",".join(f"0.0{k}" for k in range(1, 9))
+    times, results = [], []
+    for jobs in ("2", "1"):
+        copy = clone(project, folder / f"queue{jobs}")
+        shutil.copytree(project / ".dvc/cache", copy / ".dvc/cache")
+        run(copy, "dvc", "exp", "run", "--queue", "-S", f"train.learning_rate={rates}")
+        times.append(seconds(lambda: run(copy, "dvc", "exp", "run", "--run-all", "-j", jobs)))  # noqa: B023
+        results.append(run(copy, "python", "-m", "mnist", "leaderboard", "--csv"))
+    if results[0] != results[1]:
+        raise SystemExit("two workers came to other results than one")
+    return [Figure("8 experiments, one worker ÷ two", [times[1] / times[0]], "", "≥ 1.6", note="the same results")]

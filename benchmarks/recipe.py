@@ -1,0 +1,28 @@
+"""Train a recipe in the current folder and measure it: python -m benchmarks.recipe NAME [SEED]
+
+Prints a JSON object: seconds of training, test accuracy.
+"""
+
+import json
+import sys
+import time
+
+from mnist import numerics, params, recipes
+
+recipes.apply(sys.argv[1])
+chosen = params.load().train.model_copy(update={"seed": int(sys.argv[2]) if len(sys.argv) > 2 else 0})
+numerics.pin(chosen.threads)
+
+import torch  # noqa: E402
+
+from mnist import dataset, models, predict, resume, training  # noqa: E402
+
+torch.manual_seed(chosen.seed)
+model, _ = models.create(chosen, dataset.statistics())
+split = dataset.load("train")
+start = time.perf_counter()
+training.train(model, chosen, split, None, resume.Checkpoint(None))
+seconds = time.perf_counter() - start
+test = dataset.load("test")
+right = predict.probabilities(model.eval(), test.images, 1000).argmax(1) == test.labels
+print(json.dumps({"seconds": seconds, "accuracy": right.mean()}))
