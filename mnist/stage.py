@@ -1,20 +1,21 @@
 """What every run of a stage shares: checked parameters, inputs that hold still, outputs complete or absent."""
 
 import contextlib
-import ctypes
 import fcntl
 import os
+import select
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import psutil
+
 from mnist import console, inputs, params
 from mnist.console import InputError
-
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Run:
@@ -103,11 +104,28 @@ def locked(path: Path, what: str) -> Iterator[None]:
 def main(command: Callable[[], None]) -> NoReturn:
     """Run a stage's script: `command` with `--help`, errors in one line, and an end when DVC ends."""
     if "DVC_STAGE" in os.environ and sys.platform == "linux":
-        # killing dvc leaves its stage running, and the next `dvc repro` would start another beside it
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_dvc(os.environ["DVC_STAGE"])
     app = console.application()
     app.command()(command)
     console.main(app)
+
+
+def end_with_dvc(name: str) -> None:
+    """End this process when the DVC that runs it as its stage `name` ends.
+
+    Killing dvc leaves its stage running, and the next `dvc repro` would start another beside it. The kernel's own
+    PR_SET_PDEATHSIG does not do: the parent may be a shell, which stays.
+    """
+    with contextlib.suppress(psutil.Error, ProcessLookupError, StopIteration):  # then its lock must do
+        # DVC tells the stage's name to the shell that it starts, and through it to us, but not to itself
+        dvc = next(p for p in psutil.Process().parents() if p.environ().get("DVC_STAGE") != name)
+        ended = os.pidfd_open(dvc.pid)
+
+        def wait() -> None:
+            select.select([ended], [], [])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def flush(path: Path) -> None:

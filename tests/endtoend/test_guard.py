@@ -169,9 +169,11 @@ def test_two_experiments_at_the_same_time_come_to_what_each_comes_to_alone(proje
 
 
 @pytest.mark.slow
-def test_a_stage_ends_with_the_dvc_that_started_it(project: Project) -> None:
+@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])
+def test_a_stage_ends_with_the_dvc_that_started_it(shell: str, project: Project) -> None:
+    """bash gives its place to the stage that it starts; Debian's sh stays between DVC and the stage."""
     project.edit("epochs: 2", "epochs: 100000")
-    running = project.start("dvc", "repro")
+    running = project.start("dvc", "repro", SHELL=shell)
     assert running.stdout
     while not running.stdout.readline().startswith("epoch 1:"):
         assert running.poll() is None
