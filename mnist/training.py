@@ -5,7 +5,10 @@ data set, a transform and a loader, but a whole batch gathered from one array an
 """
 
 import math
+import sys
+import types
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -139,8 +142,21 @@ def mse(logits: Tensor, labels: Tensor) -> Tensor:
 LOSSES: dict[str, Loss] = {"cross_entropy": F.cross_entropy, "nll": nll, "mse": mse}
 
 
+def skip_compiler() -> None:
+    """Keep torch.optim from importing torch.compile's machinery, which takes a second, unless something else has.
+
+    It does so on its first use, only to tell that machinery what not to compile. These are the two calls it makes.
+    """
+    if "torch._dynamo" not in sys.modules:
+        stand_in: Any = types.ModuleType("torch._dynamo")
+        stand_in.graph_break = lambda: None
+        stand_in.disable = lambda function, *_, **__: function
+        sys.modules["torch._dynamo"] = torch._dynamo = stand_in
+
+
 def make_optimizer(model: nn.Module, chosen: params.Train) -> optim.Optimizer:
     """The optimizer, fused: the default one takes longer than the matrix products it follows."""
+    skip_compiler()
     if chosen.optimizer == "sgd":
         return optim.SGD(
             model.parameters(),
