@@ -1,16 +1,16 @@
-"""Comparing two runs: its numbers against other libraries', its promises by simulation, the command for real."""
+"""Comparing two runs: its numbers against their definitions, its promises by simulation, the command for real."""
 
 import csv
 import json
+import math
 import re
 import shutil
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
 
 from mnist import compare
 from tests.conftest import Project, commit, copy
@@ -73,32 +73,68 @@ def two_runs(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
     return project
 
 
+Z = NormalDist().inv_cdf(0.975)
+
+
 def rights(table: str) -> list[bool]:
     return [row["actual"] == row["predicted"] for row in csv.DictReader(table.splitlines())]
 
 
+def losses(table: str) -> Any:
+    """Each image's cross-entropy; the probability of class k is in the column after `predicted` and k more."""
+    rows = list(csv.reader(table.splitlines()))[1:]
+    return -np.log(np.array([row[3 + int(row[1])] for row in rows], np.float32).astype(float))
+
+
+def exact_mcnemar(only_a: int, only_b: int) -> float:
+    """The chance of a coin to fall on one side as seldom as the rarer of the two, or seldomer; both sides count."""
+    tosses = only_a + only_b
+    tail = sum(math.comb(tosses, k) for k in range(min(only_a, only_b) + 1))
+    return min(1.0, 2 * tail / 2**tosses)
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The interval of Wilson (1927), as he wrote it."""
+    centre, half = right + Z**2 / 2, Z * math.sqrt(right * (n - right) / n + Z**2 / 4)
+    return (centre - half) / (n + Z**2), (centre + half) / (n + Z**2)
+
+
+def bonett_price(only_a: int, only_b: int, n: int) -> tuple[float, float]:
+    """The interval of Bonett and Price (2012), as they wrote it: one more image in either disagreement."""
+    p12, p21 = (only_b + 1) / (n + 2), (only_a + 1) / (n + 2)
+    half = Z * math.sqrt((p12 + p21 - (p12 - p21) ** 2) / (n + 2))
+    return p12 - p21 - half, p12 - p21 + half
+
+
 @pytest.mark.slow
-def test_the_command_agrees_with_other_libraries_on_the_two_tables(two_runs: Project) -> None:
+def test_the_command_agrees_with_what_the_two_tables_come_to_by_definition(two_runs: Project) -> None:
     found = json.loads(two_runs.succeed("python", "-m", "mnist", "compare", "--json"))
     lock = two_runs.succeed("git", "show", "HEAD:dvc.lock")
     digest = re.findall(r"path: metrics/predictions.csv\n *hash: md5\n *md5: (\w+)", lock)[0]
-    old = rights((two_runs.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).read_text("utf-8"))
-    new = rights((two_runs.path / "metrics/predictions.csv").read_text("utf-8"))
+    tables = [
+        (two_runs.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).read_text("utf-8"),
+        (two_runs.path / "metrics/predictions.csv").read_text("utf-8"),
+    ]
+    old, new = map(rights, tables)
     pairs = list(zip(old, new, strict=True))
-    counts = [[pairs.count((first, second)) for second in (True, False)] for first in (True, False)]
+    only_a, only_b = pairs.count((True, False)), pairs.count((False, True))
     assert found["n"] == len(pairs) == 300
-    assert (found["only_a_right"], found["only_b_right"]) == (counts[0][1], counts[1][0])
-    assert found["only_b_right"] > 30
-    assert found["p_value"] == pytest.approx(mcnemar(counts, exact=True).pvalue, rel=1e-9)
-    for side, right in (("a", old), ("b", new)):
-        low, high = proportion_confint(sum(right), 300, method="wilson")
+    assert (found["only_a_right"], found["only_b_right"]) == (only_a, only_b)
+    assert only_b > 30
+    assert found["p_value"] == pytest.approx(exact_mcnemar(only_a, only_b), rel=1e-9)
+    for side, right, loss in zip("ab", (old, new), map(losses, tables), strict=True):
         measured = found[side]
-        assert [measured["accuracy"], measured["accuracy_low"], measured["accuracy_high"]] == pytest.approx(
-            [np.mean(right), low, high], abs=1e-9
-        )
-    assert found["accuracy_difference"] == pytest.approx(np.mean(new) - np.mean(old), abs=1e-9)
-    assert found["difference_low"] < found["accuracy_difference"] < found["difference_high"]
-    assert found["loss_difference"] == pytest.approx(found["b"]["loss"] - found["a"]["loss"], abs=1e-9)
+        expected = [sum(right) / 300, *wilson(sum(right), 300), loss.mean()]
+        names = ("accuracy", "accuracy_low", "accuracy_high", "loss")
+        assert [measured[name] for name in names] == pytest.approx(expected, abs=1e-9)
+    assert found["accuracy_difference"] == pytest.approx((sum(new) - sum(old)) / 300, abs=1e-9)
+    low, high = bonett_price(only_a, only_b, 300)
+    assert [found["difference_low"], found["difference_high"]] == pytest.approx([low, high], abs=1e-9)
+    change = losses(tables[1]) - losses(tables[0])
+    assert found["loss_difference"] == pytest.approx(change.mean(), abs=1e-9)
+    error = change.std(ddof=1) / math.sqrt(300)
+    assert found["loss_difference_low"] == pytest.approx(change.mean() - Z * error, abs=0.3 * error)
+    assert found["loss_difference_high"] == pytest.approx(change.mean() + Z * error, abs=0.3 * error)
     assert found["params"] == {"train.learning_rate": {"a": 0.003, "b": 0.1}}
 
 
