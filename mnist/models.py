@@ -64,7 +64,7 @@ def mlp(height: int, width: int, classes: int) -> nn.Sequential:
 
 
 def cnn(height: int, width: int, classes: int) -> nn.Sequential:
-    """Four convolutions, each with batch norm and ReLU, and three poolings; for MNIST 38,714 parameters.
+    """Four convolutions, each with batch norm and ReLU, and three poolings; for MNIST 31,770 parameters.
 
     Small on purpose: what it lacks in width it gains in epochs in the same time. Pooling comes before batch norm
     where it can, which quarters the work of that. Raises InputError for images that the poolings leave nothing of.
@@ -74,8 +74,8 @@ def cnn(height: int, width: int, classes: int) -> nn.Sequential:
         raise InputError(f"train.model: cnn needs images of 12×12 pixels or more, not {height}×{width}; set it to mlp")
     return nn.Sequential(
         *(nn.Conv2d(1, 16, 5, padding=2, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), nn.ReLU()),
-        *(nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU()),
-        *(nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.ReLU()),
+        *(nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
+        *(nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.ReLU()),
         *(nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
         nn.Flatten(),
         nn.Linear(64 * down * right, classes),

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from mnist import results
-from tests.conftest import ROOT, Project, copy
+from tests.conftest import COMMITTED_BYTES, ROOT, Project, copy
 
 pytestmark = pytest.mark.slow
 
 # what the article prints as the mean training loss of epochs 4 to 10
 ARTICLE = [0.4226, 0.3805, 0.3552, 0.3370, 0.3234, 0.3124, 0.3027]
 FASHION = Path("/usr/share/datasets/fashion-mnist")
+ANOTHER_PROCESSOR = 0.002  # by so much may an accuracy differ on one
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +36,15 @@ def stated(recipe: str) -> float:
     return float(found[1])
 
 
-def test_a_fresh_checkout_comes_to_the_committed_results_to_the_byte(finished: Project) -> None:
-    assert finished.succeed("git", "status", "--porcelain") == ""
+def test_a_fresh_checkout_comes_to_the_committed_results(finished: Project) -> None:
+    """To the byte on a processor of the vendor that they come from, closely on another."""
     assert accuracy(finished) >= 0.91
-    shown, drawn = ROOT / "docs/images/predictions.png", finished.path / "metrics/plots/predictions.png"
-    assert shown.read_bytes() == drawn.read_bytes(), "the README shows another picture than the pipeline draws"
+    committed = json.loads((ROOT / "metrics/evaluate.json").read_text("utf-8"))["accuracy"]
+    assert accuracy(finished) == pytest.approx(committed, abs=0 if COMMITTED_BYTES else ANOTHER_PROCESSOR)
+    if COMMITTED_BYTES:
+        assert finished.succeed("git", "status", "--porcelain") == ""
+        shown, drawn = ROOT / "docs/images/predictions.png", finished.path / "metrics/plots/predictions.png"
+        assert shown.read_bytes() == drawn.read_bytes(), "the README shows another picture than the pipeline draws"
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -51,7 +56,7 @@ def test_the_articles_recipe_comes_to_the_articles_losses(checkout: Project, see
     losses = [row.train_loss for row in results.read_history(checkout.path / "metrics/history.csv")]
     assert losses[3:] == pytest.approx(ARTICLE, rel=0.05)
     assert accuracy(checkout) >= 0.91
-    assert seed or accuracy(checkout) == stated("article")
+    assert seed or accuracy(checkout) == pytest.approx(stated("article"), abs=ANOTHER_PROCESSOR)
 
 
 @pytest.mark.parametrize(("recipe", "least"), [("mlp", 0.980), ("cnn", 0.990)])
@@ -59,7 +64,8 @@ def test_a_recipe_reaches_its_accuracy(checkout: Project, recipe: str, least: fl
     checkout.succeed("git", "checkout", "params.yaml")
     checkout.succeed("python", "-m", "mnist", "recipe", recipe)
     checkout.repro("evaluate")
-    assert accuracy(checkout) == stated(recipe) >= least
+    assert accuracy(checkout) >= least
+    assert accuracy(checkout) == pytest.approx(stated(recipe), abs=ANOTHER_PROCESSOR)
 
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
