@@ -1,5 +1,10 @@
 """The commands beside DVC's: python -m mnist COMMAND."""
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while modules are imported ends it without a traceback
+
 import json
 import time
 from pathlib import Path
@@ -8,6 +13,15 @@ from typing import Annotated
 import typer
 
 from mnist import console
+
+
+def in_a_folder(path: Path | None) -> Path | None:
+    """Refuse a file that cannot be written, before the work for it is done."""
+    if path and (path.is_dir() or not path.parent.is_dir()):
+        what = f"{path} is a folder" if path.is_dir() else f"there is no folder {path.parent}; mkdir -p makes it"
+        raise typer.BadParameter(what)
+    return path
+
 
 app = console.application("Commands beside DVC's own, for the pipeline in this folder.")
 
@@ -51,7 +65,9 @@ def compare(
     b: Annotated[str, typer.Argument(help="What to compare it with.")] = "workspace",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     gate: Annotated[bool, typer.Option("--gate", help="Exit with 1 if B is significantly less accurate.")] = False,
-    images: Annotated[Path | None, typer.Option(help="Draw the images that only one is right on, as PNG.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Draw the images that only one is right on, as PNG.", callback=in_a_folder)
+    ] = None,
 ) -> None:
     """Say whether the difference between two runs is more than chance on their test images.
 
@@ -75,18 +91,16 @@ def compare(
 def report(
     a: Annotated[str, typer.Argument(help="A commit, tag, branch, experiment, or `workspace`.")] = "workspace",
     b: Annotated[str | None, typer.Argument(help="A second one, to compare it with.")] = None,
-    output: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option(help="The file to write.", callback=in_a_folder)] = Path("report.html"),
 ) -> None:
     """Write one HTML file, with everything in it, on a run or on two and their difference.
 
     Example: python -m mnist report main workspace --output report.html
     """
-    from mnist import report, runs
+    from mnist import report, runs, stage
 
     page = report.page([runs.read(revision) for revision in (a, b) if revision])
-    aside = output.with_name(f".{output.name}.partial")
-    aside.write_text(page, "utf-8")
-    aside.replace(output)
+    stage.replace_text(output, page)
     print(f"{output}: {len(page.encode()) / 1e6:.1f} MB")
 
 
@@ -101,6 +115,8 @@ def leaderboard(
     """
     from mnist import leaderboard
 
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv exclude each other; give one")
     table = leaderboard.rows(leaderboard.groups())
     if as_json:
         print(json.dumps(table, indent=2, ensure_ascii=False))
@@ -122,7 +138,7 @@ def verify(
 
     folder = verify.cache()
     found = verify.objects(folder)
-    size = sum(path.stat().st_size for path in found)
+    size = verify.size(found)
     start = time.perf_counter()
     with console.progress("hashing", size, of_bytes=True) as advance:
         damaged = verify.concerned(list(verify.corrupt(found, advance)), folder)

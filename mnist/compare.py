@@ -15,6 +15,7 @@ from mnist.runs import Run
 
 SIGNIFICANT = 0.05
 RESAMPLES = 2000
+SMALLEST_P = 1e-300
 MOVED_CLASSES = 3  # shown
 
 
@@ -131,10 +132,15 @@ def sentence(found: dict[str, Any]) -> str:
     )
 
 
+def chance(p: float) -> str:
+    """A p as text; one that floating point cannot hold is not 0."""
+    return f"{p:.2g}" if p > SMALLEST_P else f"< {SMALLEST_P}"
+
+
 def moved_most(found: dict[str, Any]) -> list[str]:
-    """The classes whose recall differs most."""
-    recall = found["recall"]
-    return sorted(recall, key=lambda name: -abs(recall[name]["b"] - recall[name]["a"]))[:MOVED_CLASSES]
+    """The classes whose recall differs most, if it does."""
+    moved = {name: abs(recall["b"] - recall["a"]) for name, recall in found["recall"].items()}
+    return sorted(filter(moved.get, moved), key=lambda name: -moved[name])[:MOVED_CLASSES]
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -155,7 +161,7 @@ def lines(found: dict[str, Any]) -> list[str]:
         f"{found['difference_high']:+.4f}",
         f"{'only A is right on':{width}}  {found['only_a_right']:,} images",
         f"{'only B is right on':{width}}  {found['only_b_right']:,} images",
-        f"{'p (exact McNemar)':{width}}  {found['p_value']:.2g}",
+        f"{'p (exact McNemar)':{width}}  {chance(found['p_value'])}",
         f"{'loss':{width}}  {a['loss']:.4f} → {b['loss']:.4f}  difference {found['loss_difference']:+.4f}  95 % "
         f"{found['loss_difference_low']:+.4f} to {found['loss_difference_high']:+.4f}",
     ]

@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import errno
 import gc
+import io
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -50,6 +51,9 @@ def main(app: typer.Typer) -> NoReturn:
     atexit.register(gc.freeze)  # and another one when the program ends
     for number in STOPS:
         signal.signal(number, stop)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # not every terminal has ±
     try:
         sys.exit(app(standalone_mode=False))
     except InputError as error:

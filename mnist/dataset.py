@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_confi
 from mnist.console import InputError
 
 FOLDER = Path("data/normalised")
+SPLITS = ("train", "validation", "test")
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -26,6 +27,9 @@ class Split:
     labels: Array
 
 
+Side = Annotated[int, Field(ge=1, le=4096)]  # pixels
+
+
 @with_config(ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 @dataclass(frozen=True)
 class Statistics:
@@ -33,7 +37,7 @@ class Statistics:
 
     name: str
     classes: Annotated[list[str], Field(min_length=2)]
-    image_shape: tuple[int, int]
+    image_shape: tuple[Side, Side]
     mean: float
     std: Annotated[float, Field(gt=0)]
     counts: dict[str, dict[str, int]]
@@ -43,13 +47,16 @@ def statistics(folder: Path = FOLDER) -> Statistics:
     """What `normalise` wrote about the data set."""
     path = folder / "statistics.json"
     try:
-        return TypeAdapter(Statistics).validate_json(path.read_bytes())
+        found = TypeAdapter(Statistics).validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "all of it"
         raise InputError(f"{path}: {key}: {first['msg']}; `dvc repro` writes it anew") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); `dvc repro` writes it anew") from error
+    if {split: list(counts) for split, counts in found.counts.items()} != dict.fromkeys(SPLITS, found.classes):
+        raise InputError(f"{path}: counts: not of each class in each split; `dvc repro` writes it anew")
+    return found
 
 
 def load(split: Literal["train", "validation", "test"], folder: Path = FOLDER) -> Split:
@@ -71,7 +78,7 @@ def array(path: Path) -> Array:
     """Map a .npy file of uint8; copy-on-write, as torch wants writable memory, but nothing is ever written."""
     try:
         found: Array = np.lib.format.open_memmap(path, "c")
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # what a damaged header may bring about is not only what NumPy documents
         raise InputError(f"{path}: cannot be used ({error}); `dvc repro` writes it anew") from error
     if found.dtype != np.uint8:
         raise InputError(f"{path}: holds {found.dtype} where bytes are expected; `dvc repro` writes it anew")

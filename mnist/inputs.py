@@ -7,13 +7,15 @@ inputs before it does anything, compares when it is done, and fails before DVC c
 
 import hashlib
 import importlib.metadata
+import itertools
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 
 from mnist import params
 from mnist.console import InputError
@@ -53,24 +55,54 @@ class Inputs(NamedTuple):
 
 def note(stage: str, tree: dict[str, Any]) -> Inputs:
     """Take down what `dvc.yaml` declares for `stage`, given the content of params.yaml. Raises InputError."""
-    declared = lookup(params.parse(PIPELINE), f"stages.{stage}", str(PIPELINE))
+    values, deps = declared(stage, tree)
+    return Inputs(values, {name: version for path in deps for name, version in versions(Path(path))})
+
+
+def declared(stage: str, tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The parameters by file and key, and the paths, that `dvc.yaml` says a stage depends on.
+
+    Raises InputError for what is not there, and for a dependency that the stage would itself replace.
+    """
+    entry = lookup(params.parse(PIPELINE), f"stages.{stage}", str(PIPELINE))
+    if not isinstance(entry, dict) or not isinstance(entry.get("deps"), list):
+        raise InputError(f"{PIPELINE}: stages.{stage}: has no list of deps; `git restore {PIPELINE}` brings it back")
     values: dict[str, Any] = {}
-    for entry in declared.get("params", []):
-        # a plain entry is a key of params.yaml, another one {file: keys}
-        for path, keys in (entry if isinstance(entry, dict) else {str(params.FILE): [entry]}).items():
-            source = toml(path) if path == PROJECT else tree
-            values |= {f"{path}: {key}": lookup(source, key, path) for key in keys}
+    for given in entry.get("params", []):
+        # a plain entry is a key of params.yaml, another one {file: keys}, or {file: null} for all of it
+        for path, keys in (given if isinstance(given, dict) else {str(params.FILE): [given]}).items():
+            source = tree if path == str(params.FILE) else content(path)
+            values |= {f"{path}: {key}": lookup(source, key, path) for key in keys or source}
     deps = [
         re.sub(r"\$\{([\w.]+)\}", lambda match: str(lookup(tree, match[1], str(params.FILE))), path)
-        for path in declared["deps"]
+        for path in entry["deps"]
     ]
-    return Inputs(values, {name: version for path in deps for name, version in versions(Path(path))})
+    outs = [name for out in entry.get("outs", []) for name in (out if isinstance(out, dict) else [out])]
+    for path, out in itertools.product(deps, outs):
+        if overlap(path, out):
+            raise InputError(f"{path}: holds or lies in {out}, which the stage {stage} replaces; choose another folder")
+    return values, deps
+
+
+def overlap(path: str, other: str) -> bool:
+    """Whether one of two paths is the other or lies in it."""
+    if "\0" in path:
+        return False
+    ours, theirs = (Path(os.path.realpath(name)) for name in (path, other))
+    return ours in (theirs, *theirs.parents) or theirs in ours.parents
+
+
+def content(path: str) -> dict[str, Any]:
+    """The content of a file of parameters beside params.yaml."""
+    return toml(path) if path.endswith(".toml") else params.parse(Path(path))
 
 
 def toml(path: str) -> dict[str, Any]:
     """The content of a TOML file."""
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; `git restore {path}` brings it back") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid TOML: {error}; mend it, or `git restore {path}`") from error
 
@@ -88,6 +120,10 @@ def versions(path: Path) -> list[tuple[str, Version]]:
     """A file, or every file below a folder, by name."""
     if not path.exists():
         raise InputError(f"{path}: missing, and dvc.yaml says that this stage reads it; `dvc repro` or git brings it")
+    if not path.is_dir() and not path.is_file():
+        raise InputError(
+            f"{path}: neither a file nor a folder; move it away, `dvc repro` or git brings what belongs there"
+        )
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     return [(file.as_posix(), version(file)) for file in files]
 
@@ -104,10 +140,15 @@ def check_installed(inputs: Inputs) -> None:
         check_pins(place, pins if place.startswith(PROJECT) else [])
 
 
-def check_pins(place: str, pins: list[str]) -> None:
+def check_pins(place: str, pins: Any) -> None:
     """Raise InputError, naming `place`, if what is installed is not what `pins` ask for."""
+    if not isinstance(pins, list):
+        raise InputError(f"{place}: should be a list of what to install, not a {type(pins).__name__}; mend it")
     for pin in pins:
-        requirement = Requirement(pin)
+        try:
+            requirement = Requirement(str(pin))
+        except InvalidRequirement as error:
+            raise InputError(f"{place}: {pin}: not a requirement as pip takes it; mend it") from error
         try:
             installed = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:

@@ -1,18 +1,33 @@
-"""Which recipe is better? All runs that git knows, those that differ in nothing but their seed taken together."""
+"""Which recipe is better? All runs that git knows, those that differ in nothing but their seed taken together.
+
+The data set counts as a parameter; recipes on different ones are listed together, but not held against each other.
+"""
 
 import csv
 import io
 import json
+import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy import stats
 
 from mnist import runs
 from mnist.console import InputError
 
 SEED = "train.seed"
+DATA = "data/raw"
+
+
+class Measured(BaseModel):
+    """What counts here of evaluate.json."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    accuracy: Annotated[float, Field(ge=0, le=1)]
+    loss: float
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,7 @@ class Group:
     def row(self, leader: "Group") -> dict[str, Any]:
         """What there is to say of it; what one run alone cannot say is None."""
         several = len(self.accuracy) > 1
+        comparable = self is not leader and self.parameters[DATA] == leader.parameters[DATA]
         return {
             "n": len(self.accuracy),
             "accuracy_mean": float(np.mean(self.accuracy)),
@@ -33,7 +49,7 @@ class Group:
             "loss_mean": float(np.mean(self.loss)),
             "loss_std": float(np.std(self.loss, ddof=1)) if several else None,
             "best": max(self.accuracy),
-            "p_value": welch(self.accuracy, leader.accuracy) if self is not leader else None,
+            "p_value": welch(self.accuracy, leader.accuracy) if comparable else None,
         }
 
 
@@ -45,26 +61,31 @@ def welch(ours: list[float], theirs: list[float]) -> float | None:
 
 
 def groups() -> list[Group]:
-    """All experiments' and the current branch's runs by recipe, the best mean accuracy first.
+    """All experiments' and the current branch's runs by recipe and data set, the best mean accuracy first.
 
-    The same run in several commits counts once. Raises InputError if there is none.
+    Of runs with the same parameters, seed included, the newest counts: the others are the same or of older code.
+    Raises InputError if there is none.
     """
     commits = runs.experiments_and_commits()
     files = runs.contents([f"{commit}:{path}" for commit in commits for path in ("dvc.lock", "metrics/evaluate.json")])
     found: dict[str, Group] = {}
     seen = set()
-    for lock, metrics in zip(files, files, strict=True):
+    for commit, lock, metrics in zip(commits, files, files, strict=True):
         if lock is None or metrics is None:
             continue
-        parameters = runs.recorded(lock)
-        if (run := (json.dumps(parameters, sort_keys=True), metrics)) in seen:
+        try:
+            recorded = {**runs.recorded(lock), DATA: runs.data(lock)[:7]}
+            measured = Measured.model_validate_json(metrics)
+        except (InputError, ValidationError):
+            print(f"{commit[:7]}: its dvc.lock or metrics/evaluate.json is damaged; left out", file=sys.stderr)
+            continue
+        if (run := json.dumps(recorded, sort_keys=True)) in seen:
             continue
         seen.add(run)
-        measured = json.loads(metrics)
-        parameters = {key: value for key, value in parameters.items() if key != SEED and not key.startswith("plot.")}
+        parameters = {key: value for key, value in recorded.items() if key != SEED and not key.startswith("plot.")}
         group = found.setdefault(json.dumps(parameters, sort_keys=True), Group(parameters, [], []))
-        group.accuracy.append(measured["accuracy"])
-        group.loss.append(measured["loss"])
+        group.accuracy.append(measured.accuracy)
+        group.loss.append(measured.loss)
     if not found:
         raise InputError("no commit or experiment has dvc.lock and metrics/evaluate.json; `dvc repro` and commit first")
     return sorted(found.values(), key=lambda group: -np.mean(group.accuracy))

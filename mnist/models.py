@@ -6,7 +6,7 @@ normalises, so a model file needs nothing beside it.
 
 from collections import OrderedDict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,16 +20,13 @@ from mnist.console import InputError
 METADATA = "mnist"  # one entry only: safetensors writes several in a random order
 
 
-Side = Annotated[int, Field(ge=1, le=4096)]  # pixels
-
-
 class Description(BaseModel):
     """What it takes to build a model again and to name its answers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str
-    image_shape: tuple[Side, Side]
+    image_shape: tuple[dataset.Side, dataset.Side]
     classes: list[str] = Field(min_length=2)
     mean: float
     std: float = Field(gt=0)
@@ -63,15 +60,20 @@ def mlp(height: int, width: int, classes: int) -> nn.Sequential:
     )
 
 
+def check_size(height: int, width: int) -> None:
+    """Raise InputError if the poolings of `cnn` leave nothing of images of this size."""
+    if min(height, width) < 12:
+        raise InputError(f"train.model: cnn needs images of 12×12 pixels or more, not {height}×{width}; set it to mlp")
+
+
 def cnn(height: int, width: int, classes: int) -> nn.Sequential:
     """Four convolutions, each with batch norm and ReLU, and three poolings; for MNIST 31,770 parameters.
 
     Small on purpose: what it lacks in width it gains in epochs in the same time. Pooling comes before batch norm
-    where it can, which quarters the work of that. Raises InputError for images that the poolings leave nothing of.
+    where it can, which quarters the work of that. Raises InputError for images that are too small.
     """
+    check_size(height, width)
     down, right = ((side // 4 - 3) // 2 + 1 for side in (height, width))
-    if min(down, right) < 1:
-        raise InputError(f"train.model: cnn needs images of 12×12 pixels or more, not {height}×{width}; set it to mlp")
     return nn.Sequential(
         *(nn.Conv2d(1, 16, 5, padding=2, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), nn.ReLU()),
         *(nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
@@ -128,9 +130,9 @@ def read(path: Path) -> tuple[nn.Module, Description]:
     try:
         description = Description.model_validate_json(metadata)
         with torch.device("meta"):  # costs nothing, whatever sizes the description claims
-            shapes = {name: weight.shape for name, weight in build(description).state_dict().items()}
-        for name in shapes | weights:
-            if name not in weights or weights[name].shape != shapes.get(name):
+            kinds = {name: (weight.shape, weight.dtype) for name, weight in build(description).state_dict().items()}
+        for name in kinds | weights:
+            if name not in weights or (weights[name].shape, weights[name].dtype) != kinds.get(name):
                 raise InputError(f"{path}: {name} does not fit its description; {remedy}")
         with torch.random.fork_rng([]):  # what is drawn here is replaced at once
             model = build(description)

@@ -28,6 +28,7 @@ def settle() -> None:
     """Let neither the user's matplotlib settings nor the system's fonts have a say in the pictures."""
     mpl.rcdefaults()
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 110})
+    mpl.rcParams["text.parse_math"] = False  # a dollar in the name of a class is a dollar
     mpl.rcParams["axes.titley"] = 1.0  # where titles stay anyway: looking for a better place takes long
     bundled = mpl.get_data_path()
     fonts = font_manager.fontManager

@@ -1,33 +1,41 @@
 """Is everything fit to run? DVC deletes a stage's outputs before the stage can check anything; this is sooner."""
 
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 from mnist import idx, inputs, params, sources, splits, verify
+from mnist.console import InputError
 
 
 def check() -> Iterator[str]:
-    """Check what the first stages would, change nothing, and say in a line each what is well. Raises InputError."""
+    """Check what the stages would, change nothing, and say in a line each what is well. Raises InputError."""
     chosen = params.load()
     yield f"{params.FILE}: ok"
+    tree = params.parse(params.FILE)
+    for stage in inputs.lookup(params.parse(inputs.PIPELINE), "stages", str(inputs.PIPELINE)):
+        inputs.declared(stage, tree)
     if chosen.train.device == "cuda":
         from mnist import training  # seconds, for torch
 
         training.check_device(chosen.train.device)
     if chosen.dataset.download:
+        if not Path(chosen.dataset.folder).is_dir():
+            raise InputError(
+                f"{params.FILE}: dataset.folder: {chosen.dataset.folder}: no such folder; DVC asks for it even where "
+                "dataset.download is set: leave it at one that is there"
+            )
         yield f"data: {chosen.dataset.download}, to be fetched"
     else:
         yield f"{chosen.dataset.folder}: {look(chosen):,} training images, ok"
-    project = tomllib.loads(Path(inputs.PROJECT).read_text("utf-8"))["project"]
-    for name, pins in {"dependencies": project["dependencies"], **project["optional-dependencies"]}.items():
+    project = inputs.lookup(inputs.toml(inputs.PROJECT), "project", inputs.PROJECT)
+    extras = inputs.lookup(project, "optional-dependencies", inputs.PROJECT)
+    for name, pins in {"dependencies": inputs.lookup(project, "dependencies", inputs.PROJECT), **extras}.items():
         inputs.check_pins(f"{inputs.PROJECT}: {name}", pins)
     yield "libraries: as pinned"
-    cache = verify.cache()
-    needed = [cache / md5[:2] / md5[2:] for _, md5 in verify.outputs()]
+    needed = verify.needed(verify.cache())
     present = sum(path.exists() for path in needed)
-    yield f"cache: {present} of {len(needed)} outputs" + "; `dvc repro` makes the others" * (present < len(needed))
+    yield f"cache: {present} of {len(needed)} objects" + "; `dvc repro` makes the others" * (present < len(needed))
 
 
 def look(chosen: params.Params) -> int:
@@ -35,6 +43,12 @@ def look(chosen: params.Params) -> int:
     Path("data").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="data", prefix=".", suffix=".partial") as folder:
         sources.copy(Path(chosen.dataset.folder), Path(folder))
-        count = len(idx.read(Path(folder) / sources.LABELS["train"], 1))
-        splits.check_validation(chosen.normalise.validation, count)
-    return count
+        images = idx.read(Path(folder) / sources.IMAGES["train"], 3)
+        splits.check_validation(chosen.normalise.validation, len(images))
+        if chosen.normalise.std == "auto":
+            splits.check_spread(splits.moments(images)[1])
+        if chosen.train.model == "cnn":
+            from mnist import models  # seconds, for torch
+
+            models.check_size(*images.shape[1:])
+    return len(images)

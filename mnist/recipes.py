@@ -5,16 +5,18 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from mnist import params
+from mnist import params, stage
 from mnist.console import InputError
 
 FOLDER = Path("recipes")
+NULL = "tag:yaml.org,2002:null"  # written out as `null`, not as nothing
 
 
 def names() -> dict[str, str]:
     """Each recipe's name and the comment that its file opens with."""
     return {
-        path.stem: path.read_text("utf-8").partition("\n")[0].lstrip("# ") for path in sorted(FOLDER.glob("*.yaml"))
+        path.stem: path.read_text("utf-8", errors="replace").partition("\n")[0].lstrip("# ")
+        for path in sorted(FOLDER.glob("*.yaml"))
     }
 
 
@@ -29,6 +31,7 @@ def apply(name: str, path: Path = params.FILE) -> None:
     editor = YAML()  # the one that keeps comments
     editor.preserve_quotes = True
     editor.width = 1000
+    editor.representer.add_representer(type(None), lambda self, _: self.represent_scalar(NULL, "null"))
     tree = editor.load(path.read_text("utf-8"))
     source = FOLDER / f"{name}.yaml"
     for section, values in params.parse(source).items():
@@ -38,6 +41,4 @@ def apply(name: str, path: Path = params.FILE) -> None:
     text = io.StringIO()
     editor.dump(tree, text)
     params.check(YAML(typ="safe").load(text.getvalue()), f"recipes/{name}.yaml")
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text.getvalue(), "utf-8")
-    aside.replace(path)
+    stage.replace_text(path, text.getvalue())

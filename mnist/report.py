@@ -56,17 +56,17 @@ def differences(found: dict[str, Any]) -> list[tuple[str, list[str]]]:
         )
     ] + [
         ("images only this one is right on", [f"{found['only_a_right']:,}", f"{found['only_b_right']:,}"]),
-        ("p (exact McNemar)", ["", f"{found['p_value']:.2g}"]),
+        ("p (exact McNemar)", ["", compare.chance(found["p_value"])]),
     ]
 
 
 def parameters(chosen: list[Run]) -> list[tuple[str, list[str], bool]]:
-    """A row for each parameter, with whether the runs differ in it."""
+    """A row for each parameter, with whether the runs differ in it; those in which they do come first."""
     rows = []
-    for key in chosen[0].parameters:
+    for key in dict.fromkeys(key for run in chosen for key in run.parameters):
         values = [str(run.parameters.get(key)) for run in chosen]
         rows.append((key, values, len(set(values)) > 1))
-    return rows
+    return sorted(rows, key=lambda row: not row[2])
 
 
 def figures(chosen: list[Run]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -126,7 +126,11 @@ def read_predictions(classes: list[str], path: Path = PREDICTIONS, text: str | N
             raise damaged(path, line, f"there is no class {error}") from error
         except ValueError as error:
             raise damaged(path, line, error) from error
-    return Predictions(classes, np.array(actual), np.array(predicted), np.array(probabilities, np.float32))
+    found = Predictions(classes, np.array(actual), np.array(predicted), np.array(probabilities, np.float32))
+    unlike = np.flatnonzero(found.predicted != found.probabilities.argmax(1))
+    if len(unlike):
+        raise damaged(path, int(unlike[0]) + 2, "what is predicted is not the likeliest class")
+    return found
 
 
 def check_same_images(predictions: Predictions, labels: Array) -> None:
@@ -179,4 +183,6 @@ def table(path: Path, header: list[str], text: str | None = None) -> Iterable[tu
 
 def damaged(path: Path, line: int, reason: object) -> InputError:
     """The error for a table that is not as it was written."""
-    return InputError(f"{path}, line {line}: {reason}; `dvc repro` writes it anew")
+    return InputError(
+        f"{path}, line {line}: {reason}; `dvc repro` writes it anew (`python -m mnist verify` finds a damaged cache)"
+    )

@@ -1,7 +1,7 @@
 """Runs that git and DVC know, read without checking anything out: the workspace, commits, tags, experiments."""
 
+import hashlib
 import io
-import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
 
-from mnist import params, results
+from mnist import params, results, sources
 from mnist.console import InputError
 from mnist.dataset import Array
 
 WORKSPACE = "workspace"
+IN_GIT = (str(params.FILE), "dvc.lock")
+TABLES = (results.PREDICTIONS, results.HISTORY)
 EXPERIMENTS = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)")
 
 
@@ -35,86 +36,138 @@ class Run:
 def read(revision: str) -> Run:
     """Read a run from git and DVC's cache or remote; `revision` is what git or DVC calls it, or `workspace`.
 
-    Raises InputError if there is no such revision, or its results are missing or older than its parameters.
+    Raises InputError if there is no such revision, or its results are missing or older than what made them.
     """
     with repository(revision) as repo:
         fs = repo.dvcfs
-        chosen = flat(params.check(YAML(typ="safe").load(text(fs, "params.yaml", revision)), revision).model_dump())
-        check_current(repo, revision, chosen, recorded(text(fs, "dvc.lock", revision)))
-        described = json.loads(text(fs, "data/raw/dataset.json", revision))
-        table = text(fs, str(results.PREDICTIONS), revision)
+        tree = params.parse_content(content(fs, str(params.FILE), revision), f"{revision}: {params.FILE}")
+        if revision == WORKSPACE:  # what was committed may be of an earlier schema
+            params.check(tree, str(params.FILE))
+        chosen = flat(tree)
+        check_current(repo, revision, chosen, content(fs, "dvc.lock", revision).decode(errors="replace"))
+        described = sources.parse_description(content(fs, "data/raw/dataset.json", revision), f"{revision}: data/raw")
+        predictions, history = (content(fs, str(path), revision).decode(errors="replace") for path in TABLES)
         return Run(
             revision,
             chosen,
-            results.read_predictions(described["classes"], Path(f"{revision}:{results.PREDICTIONS}"), table),
-            results.read_history(Path(f"{revision}:{results.HISTORY}"), text(fs, str(results.HISTORY), revision)),
-            described["name"],
-            {name: facts["sha256"] for name, facts in described["files"].items() if name.startswith("t10k")},
+            results.read_predictions(described.classes, Path(f"{revision}:{results.PREDICTIONS}"), predictions),
+            results.read_history(Path(f"{revision}:{results.HISTORY}"), history),
+            described.name,
+            {name: facts["sha256"] for name, facts in described.files.items() if name.startswith("t10k")},
         )
 
 
 def test_images(revision: str) -> Array:
     """The test images of a run, uint8 (n, height, width)."""
     with repository(revision) as repo:
-        content = io.BytesIO(repo.dvcfs.read_bytes("data/normalised/test_images.npy"))
-        return np.asarray(np.load(content, allow_pickle=False))
+        found = io.BytesIO(content(repo.dvcfs, "data/normalised/test_images.npy", revision))
+        return np.asarray(np.load(found, allow_pickle=False))
 
 
 def repository(revision: str) -> Any:
     """DVC's view of a revision, to be used in a `with` statement."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo  # takes a moment
+    from dvc.scm import RevError
 
     names = [WORKSPACE, "HEAD", *known()]
+    if not revision:
+        raise InputError("an empty name is no revision; name a commit, a branch, a tag, an experiment or `workspace`")
     try:
         return Repo(rev=None if revision == WORKSPACE else revision)
-    except DvcException as error:
+    except RevError as error:
         close = params.suggestion(revision, names, "; `git branch`, `git tag` and `dvc exp list` say which there are")
         raise InputError(f"{revision}: no such revision{close}") from error
+    except DvcException as error:
+        raise InputError(f"{Path.cwd()}: DVC cannot use it ({error}); run this in a clone of the project") from error
 
 
-def text(fs: Any, path: str, revision: str) -> str:
+def content(fs: Any, path: str, revision: str) -> bytes:
     """The content of a file that git or DVC keeps."""
     try:
-        return str(fs.read_text(path, encoding="utf-8"))
+        return bytes(fs.read_bytes(path))
     except Exception as error:  # what is lost shows in many ways, by what kind of storage lost what
-        remedy = (
-            "`dvc repro` makes it"
-            if revision == WORKSPACE
-            else f"`dvc pull --all-commits` may bring it; else `git checkout {revision} && dvc repro` makes it anew"
-        )
-        raise InputError(f"{revision}: {path} is neither in git nor in DVC's cache or remote; {remedy}") from error
+        if path in IN_GIT:
+            raise InputError(f"{revision}: has no {path}, so no run of it is known; name another revision") from error
+        raise InputError(
+            f"{revision}: {path} is neither in git nor in DVC's cache or remote; `dvc pull` may bring it, "
+            f"else {remake(fs, revision)} makes it anew"
+        ) from error
 
 
-def check_current(repo: Any, revision: str, chosen: dict[str, Any], used: dict[str, Any]) -> None:
-    """Raise InputError if results are not those of the parameters, or in the workspace of the code and the data."""
+def remake(fs: Any, revision: str) -> str:
+    """The command that comes to a revision's results again."""
+    if revision in (WORKSPACE, "HEAD"):
+        return "`dvc repro`"
+    if revision not in experiments():
+        return f"`dvc repro` in a checkout of {revision}"
+    trees = (params.FILE.read_bytes(), fs.read_bytes(str(params.FILE)))
+    here, there = (flat(params.parse_content(tree, revision)) for tree in trees)
+    options = [f" -S {key}={value}" for key, value in there.items() if here.get(key) != value]
+    return f"`dvc exp run{''.join(options)}`"
+
+
+def check_current(repo: Any, revision: str, chosen: dict[str, Any], lock: str) -> None:
+    """Raise InputError if results are not those of the revision's parameters, code and, in the workspace, data."""
     if revision == WORKSPACE:
-        status = repo.status(targets=["evaluate"], with_deps=True)
-        due = [stage for stage, changes in status.items() if any(map(outdated, changes))]
-        reason = f"what {due[-1]} depends on or wrote has changed" if due else ""
+        from dvc.exceptions import DvcException
+
+        try:
+            status = repo.status(targets=["evaluate"], with_deps=True)
+        except DvcException as error:
+            raise InputError(f"{revision}: DVC cannot tell what is current: {error}; mend that first") from error
+        changed = [name for changes in status.values() for change in changes for name in outdated(change)]
     else:
-        differing = [key for key in chosen if key in used and used[key] != chosen[key]]
-        reason = f"{differing[0]} has changed since its results were made" if differing else ""
-    if reason:
-        raise InputError(f"{revision}: {reason}, so its results are out of date; run `dvc repro` on it first")
+        used = recorded(lock)
+        changed = [key for key in chosen if key in used and used[key] != chosen[key]]
+        changed += [path for path, md5 in code(lock) if not is_file(repo.dvcfs, path, md5)]
+    if changed:
+        raise InputError(
+            f"{revision}: {changed[0]} has changed since its results were made, so they are out of date; "
+            "run `dvc repro` on it first"
+        )
 
 
-def outdated(change: Any) -> bool:
-    """Whether a change that `dvc status` lists makes results stale; that the cache has lost a copy does not."""
-    return not isinstance(change, dict) or change != {
-        "changed outs": dict.fromkeys(change.get("changed outs", {}), "not in cache")
-    }
+def outdated(change: Any) -> list[str]:
+    """What makes results stale by an entry of `dvc status`; that the cache has lost a copy does not."""
+    if not isinstance(change, dict):
+        return [str(change).removeprefix("changed ")]
+    found = {name: how for kind in change.values() for name, how in kind.items() if how != "not in cache"}
+    return [f"{name}: {', '.join(how)}" if isinstance(how, dict) else name for name, how in found.items()]
+
+
+def is_file(fs: Any, path: str, md5: str) -> bool:
+    """Whether a file is there with that MD5."""
+    return fs.exists(path) and hashlib.md5(fs.read_bytes(path), usedforsecurity=False).hexdigest() == md5
+
+
+def stages(lock: str) -> dict[str, str]:
+    """The text that a `dvc.lock` has on each stage.
+
+    Cut out of the text, here and below, since the YAML reader takes six times as long for all of it.
+    """
+    return dict(re.findall(r"^  ([\w-]+):\n((?:    .*\n)+)", lock, re.MULTILINE))
+
+
+def code(lock: str) -> list[tuple[str, str]]:
+    """Path and MD5 of each file of code that the predictions in a `dvc.lock` were made with."""
+    texts = "".join(text for name, text in stages(lock).items() if name != "plot-predictions")
+    return re.findall(r"- path: (\S+\.py)\n +hash: md5\n +md5: (\w+)", texts)
 
 
 def recorded(lock: str) -> dict[str, Any]:
-    """The parameters, by dotted key, that the results in a `dvc.lock` were made with.
-
-    Cut out of the text, since the YAML reader takes six times as long for all of it.
-    """
+    """The parameters, by dotted key, that the results in a `dvc.lock` were made with."""
     values: dict[str, Any] = {}
-    for block in re.findall(r"^    params:\n((?:      .*\n)+)", lock, re.MULTILINE):
-        values |= YAML(typ="safe").load(block).get(str(params.FILE), {})
+    for text in stages(lock).values():
+        for block in re.findall(r"^    params:\n((?:      .*\n)+)", text, re.MULTILINE):
+            values |= params.parse_content(block.encode(), "dvc.lock").get(str(params.FILE), {})
     return flat(values)
+
+
+def data(lock: str) -> str:
+    """The MD5 of the raw data set that the results in a `dvc.lock` were made with."""
+    found = re.search(r"- path: data/raw\n +hash: md5\n +md5: (\w+)", lock)
+    return found[1] if found else "unknown"
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -126,20 +179,25 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def known() -> list[str]:
-    """What the branches, tags and experiments are called. Raises InputError without a commit."""
+    """What the experiments, branches and tags are called. Raises InputError without a commit."""
     git("rev-parse", "--verify", "HEAD")
-    refs = git("for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags", "refs/exps").splitlines()
-    experiments = [match[1] for match in map(EXPERIMENTS.fullmatch, refs) if match]
-    return [*experiments, *(ref.split("/", 2)[2] for ref in refs if not ref.startswith("refs/exps/"))]
+    refs = git("for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags").splitlines()
+    return [*experiments(), *(ref.split("/", 2)[2] for ref in refs)]
+
+
+def experiments() -> list[str]:
+    """What the experiments are called."""
+    refs = git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
+    return [match[1] for match in map(EXPERIMENTS.fullmatch, refs) if match]
 
 
 def experiments_and_commits() -> list[str]:
-    """The commits of all experiments and of the current branch."""
-    listed = git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
-    return [
-        *(line.split()[0] for line in listed if EXPERIMENTS.fullmatch(line.split(maxsplit=1)[1])),
-        *git("rev-list", "HEAD").split(),
-    ]
+    """The commits of all experiments and of the current branch, the newest first."""
+    listed = git("for-each-ref", "--format=%(committerdate:unix) %(objectname) %(refname)", "refs/exps").splitlines()
+    commits = [line.split(maxsplit=2) for line in listed]
+    found = [(int(date), commit) for date, commit, ref in commits if EXPERIMENTS.fullmatch(ref)]
+    found += [(int(date), commit) for date, commit in map(str.split, git("log", "--format=%ct %H").splitlines())]
+    return [commit for _, commit in sorted(found, key=lambda entry: -entry[0])]
 
 
 def contents(names: list[str]) -> Iterator[str | None]:
@@ -154,7 +212,7 @@ def contents(names: list[str]) -> Iterator[str | None]:
             if header[-1] == b"missing":
                 yield None
             else:
-                yield process.stdout.read(int(header[-1]) + 1).decode()[:-1]
+                yield process.stdout.read(int(header[-1]) + 1).decode(errors="replace")[:-1]
 
 
 def git(*arguments: str) -> str:

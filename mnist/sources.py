@@ -82,6 +82,8 @@ def class_names(path: Path) -> list[str] | None:
     """The lines of `classes.txt`, or None if there is no such file."""
     if not path.exists():
         return None
+    if not path.is_file():
+        raise InputError(f"{path}: not a file; one with a name a line belongs there, or nothing")
     try:
         names = path.read_text("utf-8-sig").splitlines()  # Windows editors begin with a byte order mark
     except UnicodeDecodeError as error:
@@ -174,13 +176,21 @@ def load(raw: Path) -> tuple[Description, dict[str, Any], dict[str, Any]]:
     """
     path = raw / DESCRIPTION
     try:
-        description = Description.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        what = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
-        raise InputError(f"{path}: cannot be used ({what}); `dvc repro` writes it anew") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); `dvc repro` writes it anew") from error
+    description = parse_description(content, str(path))
     images, labels = arrays(raw)
     check_labels(labels, description.classes)
     return description, images, labels
+
+
+def parse_description(content: bytes, place: str) -> Description:
+    """What a `dataset.json` says; `place` is what to name in an InputError."""
+    try:
+        return Description.model_validate_json(content)
+    except ValidationError as error:
+        raise InputError(f"{place}: cannot be used ({error.errors()[0]['msg']}); `dvc repro` writes it anew") from error
 
 
 def arrays(raw: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -54,8 +54,7 @@ def normalise(
             for split, (source, index) in splits.items()
         },
     )
-    if statistics.std == 0:
-        raise InputError("normalise.std: auto: all training pixels are the same; set a number or mend the images")
+    check_spread(statistics.std)
     text = json.dumps(asdict(statistics), indent=2, ensure_ascii=False)
     (folder / "statistics.json").write_text(text + "\n", "utf-8")
     return statistics
@@ -68,6 +67,12 @@ def check_validation(validation: int, count: int) -> None:
             f"params.yaml: normalise.validation: {validation:,} of {count:,} training images leaves none to train on; "
             "set it lower"
         )
+
+
+def check_spread(std: float) -> None:
+    """Raise InputError if pixels do not differ, so that none can be told from another."""
+    if std == 0:
+        raise InputError("normalise.std: auto: all training pixels are the same; set a number or mend the images")
 
 
 def stratified(labels: Array, count: int, seed: int) -> Array:

@@ -128,6 +128,19 @@ def end_with_dvc(name: str) -> None:
         threading.Thread(target=wait, daemon=True).start()
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; its mode stays, and a link stays a link."""
+    target = path.resolve()
+    aside = target.with_name(f".{target.name}.partial")
+    try:
+        aside.write_text(text, "utf-8")
+        if target.exists():
+            shutil.copymode(target, aside)
+        aside.replace(target)
+    finally:
+        remove(aside)
+
+
 def flush(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -62,6 +62,8 @@ def train(
             advance(1)
         check_finite(model, losses, epoch)
         measured = measure(model, *held_out, loss_function) if held_out else (None, None)
+        if measured[0] is not None and not math.isfinite(measured[0]):
+            raise diverged(epoch, len(losses), "the validation loss is")
         history.append(Epoch(epoch, learning_rate, losses.double().mean().item(), *measured))
         checkpoint.save(parts, [tuple(row) for row in history])
         report(history[-1])
@@ -119,7 +121,12 @@ def check_finite(model: nn.Module, losses: Tensor, epoch: int) -> None:
         return
     step = int(finite.int().argmin()) + 1 if not finite.all() else len(losses)
     what = "the loss is" if not finite.all() else "the weights are"
-    raise InputError(
+    raise diverged(epoch, step, what)
+
+
+def diverged(epoch: int, step: int, what: str) -> InputError:
+    """The error for a training that cannot go on."""
+    return InputError(
         f"train: epoch {epoch}, step {step}: {what} no longer finite; no model is written: lower train.learning_rate"
     )
 

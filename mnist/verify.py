@@ -3,19 +3,20 @@
 A bit that a disk has flipped goes unnoticed by `dvc status`, `checkout` and `push` (treeverse/dvc #5978, #9561).
 """
 
+import contextlib
 import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-
+from mnist import params, stage
 from mnist.console import InputError
 
 OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")
 CHUNK = 1 << 20  # bytes
+LOCK = Path("dvc.lock")
 
 
 class Corrupt(NamedTuple):
@@ -34,7 +35,7 @@ def cache() -> Path:
         with Repo() as repo:
             return Path(repo.cache.local.path)
     except DvcException as error:
-        raise InputError(f"{Path.cwd()}: no DVC repository; run this in a clone of the project") from error
+        raise InputError(f"{Path.cwd()}: DVC cannot use it ({error}); run this in a clone of the project") from error
 
 
 def objects(folder: Path) -> list[Path]:
@@ -42,11 +43,16 @@ def objects(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("[0-9a-f][0-9a-f]/*") if OBJECT.fullmatch(path.name))
 
 
+def size(found: list[Path]) -> int:
+    """Bytes of all objects together."""
+    return sum(path.lstat().st_size for path in found)
+
+
 def corrupt(found: list[Path], advance: Callable[[int], None] = lambda _: None) -> Iterator[Path]:
     """Those of the objects whose content is not what their name says; `advance` is told of each byte read."""
     for path in found:
         digest = hashlib.md5(usedforsecurity=False)
-        with path.open("rb") as stream:
+        with contextlib.suppress(OSError), path.open("rb") as stream:  # what cannot be read does not match either
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
                 advance(len(chunk))
@@ -56,27 +62,35 @@ def corrupt(found: list[Path], advance: Callable[[int], None] = lambda _: None) 
 
 def concerned(damaged: list[Path], folder: Path) -> list[Corrupt]:
     """Each damaged object with the outputs that the current dvc.lock needs it for."""
+    owners = needed(folder)
+    return [Corrupt(path, owners.get(path, [])) for path in damaged]
+
+
+def needed(folder: Path) -> dict[Path, list[str]]:
+    """The object of each output of the current dvc.lock, and of each file in those that are folders; with names."""
     owners: dict[Path, list[str]] = {}
     for output, md5 in outputs():
         path = folder / md5[:2] / md5[2:]
         owners.setdefault(path, []).append(output)
-        if md5.endswith(".dir") and path.is_file() and path not in damaged:
-            for entry in json.loads(path.read_bytes()):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # a damaged listing is found by its MD5
+            for entry in json.loads(path.read_bytes()) if md5.endswith(".dir") else []:
                 inside = folder / entry["md5"][:2] / entry["md5"][2:]
                 owners.setdefault(inside, []).append(f"{output}/{entry['relpath']}")
-    return [Corrupt(path, owners.get(path, [])) for path in damaged]
+    return owners
 
 
-def outputs() -> Iterator[tuple[str, str]]:
-    """Path and MD5 of each output in dvc.lock; none if there is no such file."""
-    lock = Path("dvc.lock")
-    stages = YAML(typ="safe").load(lock.read_text("utf-8"))["stages"] if lock.exists() else {}
-    for stage in stages.values():
-        for out in stage.get("outs", []):
-            yield out["path"], out["md5"]
+def outputs() -> list[tuple[str, str]]:
+    """Path and MD5 of each output in dvc.lock; none if there is no such file. Raises InputError if it is damaged."""
+    if not LOCK.exists():
+        return []
+    stages: Any = params.parse(LOCK).get("stages")
+    try:
+        return [(out["path"], out["md5"]) for stage in stages.values() for out in stage.get("outs", [])]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{LOCK}: not as DVC writes it; `git restore {LOCK}` brings it back") from error
 
 
 def remove(damaged: list[Path]) -> None:
     """Delete damaged objects, so that DVC fetches or makes them again."""
     for path in damaged:
-        path.unlink()
+        stage.remove(path)

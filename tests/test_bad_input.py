@@ -4,6 +4,8 @@ Each case harms a copy of a finished project, runs a command, and compares all f
 this process, through the very module that `python -m` runs; some run a second time as processes of their own.
 """
 
+# ruff: noqa: E501 – a row a case reads better than a screen a case
+
 import gzip
 import hashlib
 import io
@@ -30,6 +32,7 @@ import torch
 import typer
 
 from mnist import __main__ as commands
+from mnist import idx
 from tests.conftest import Project
 
 Harm = Callable[[Path], object]
@@ -38,7 +41,8 @@ CHECK, RECIPE = "mnist check", "mnist recipe mlp"
 STAGES = [f"stages.{name}" for name in ("download", "normalise", "train", "evaluate", "plot_predictions")]
 DOWNLOAD, NORMALISE, TRAIN, EVALUATE, PLOT = STAGES
 NOBODY = 65534
-UNTOUCHED = {".git", ".resume", "__pycache__"}  # git's own; training's state, kept on purpose; Python's own
+# git's and DVC's own; training's state, kept on purpose; Python's own
+UNTOUCHED = {".git", "tmp", ".resume", "__pycache__"}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 SIZE = {IMAGES: 16 + 1200 * 784, LABELS: 8 + 1200}
 
@@ -243,14 +247,14 @@ PARAMETERS: list[tuple[str, Harm, str]] = [
     ("30,000 brackets", text("params.yaml", "[" * 30_000), r"params\.yaml: not valid YAML: .*recursion.*mend it"),
     ("Latin-1", around(b"# caf\xe9\n"), r"params\.yaml: byte 5 is not UTF-8; save the file as UTF-8"),
     ("UTF-16", lambda root: swap_coding(root / "params.yaml", "utf-16"), r"params\.yaml: byte 0 is not UTF-8"),
-    ("nothing at all", text("params.yaml", ""), r"params\.yaml: is empty .*git restore params\.yaml"),
+    ("nothing at all", text("params.yaml", ""), r"params\.yaml: is empty .*git restore"),
     ("nothing but a comment", text("params.yaml", "# later"), r"params\.yaml: is empty .*git restore"),
     ("a list", text("params.yaml", "- train\n"), r"params\.yaml: holds a list where sections are expected"),
     ("a word", text("params.yaml", "train"), r"params\.yaml: holds a str where sections are expected"),
     ("10 MB", text("params.yaml", "#" * 10_000_000), r"params\.yaml: more than the 100,000 bytes allowed"),
-    ("endless", instead("params.yaml", lambda path: path.symlink_to("/dev/zero")), r"params\.yaml: more than the"),
+    ("endless", instead("params.yaml", lambda path: path.symlink_to("/dev/zero")), r"params\.yaml: not a file"),
     ("no file", gone("params.yaml"), r"params\.yaml: cannot be read: No such file.*git restore params\.yaml"),
-    ("a folder for the file", instead("params.yaml", Path.mkdir), r"params\.yaml: cannot be read: Is a directory"),
+    ("a folder for the file", instead("params.yaml", Path.mkdir), r"params\.yaml: not a file"),
     ("a link to itself", instead("params.yaml", loop), r"params\.yaml: cannot be read: Too many levels"),
     ("no right to read it", lambda root: (root / "params.yaml").chmod(0), r"params\.yaml: cannot be read: Permission"),
 ]  # fmt: skip
@@ -259,6 +263,27 @@ PARAMETERS: list[tuple[str, Harm, str]] = [
 def swap_coding(path: Path, coding: str) -> None:
     """Write a file in another coding."""
     path.write_bytes(path.read_text("utf-8").encode(coding))
+
+
+def tiny(root: Path) -> None:
+    """Make the data set one of images of 8 × 8 pixels."""
+    for name in (IMAGES, "t10k-images-idx3-ubyte"):
+        idx.write(root / small(name), np.array(idx.read(root / small(name), 3)[:, 10:18, 10:18]))
+
+
+def unlikely(root: Path) -> None:
+    """Have the second line of the predictions name another class than the likeliest."""
+    lines = (root / PREDICTIONS).read_text().splitlines()
+    index, actual, predicted, *chances = lines[1].split(",")
+    lines[1] = ",".join([index, actual, str((int(predicted) + 1) % 10), *chances])
+    (root / PREDICTIONS).write_text("\n".join(lines) + "\n")
+
+
+def unreadable(root: Path) -> None:
+    """Put a folder in the place of an object of the cache."""
+    found = sorted(path for path in (root / ".dvc/cache/files/md5").glob("*/*") if path.suffix != ".dir")
+    found[0].unlink()
+    found[0].mkdir()
 
 
 def small(name: str) -> str:
@@ -337,7 +362,7 @@ FOLDERS: list[tuple[str, Harm, str]] = [
     ("classes.txt without a line", text(small("classes.txt"), ""), r"classes\.txt: needs one printable name a line"),
     ("classes.txt with too few", text(small("classes.txt"), "\n".join("abcde")), "outside the 5 classes; mend it"),
     ("classes.txt with too many", text(small("classes.txt"), "\n".join("abcdefghijk")), "class k has 0 images"),
-    ("a folder for classes.txt", lambda root: (root / small("classes.txt")).mkdir(), r"classes\.txt: Is a directory; "),
+    ("a folder for classes.txt", lambda root: (root / small("classes.txt")).mkdir(), r"classes\.txt: not a file; "),
     ("a file for the output's folder", instead("data/raw", Path.touch) and in_turn(given("data/small", "small"),
      lambda root: (root / "data/small").rename(root / "small"), instead("data", Path.touch)), "data.*: .*; .*move"),
 ]  # fmt: skip
@@ -358,7 +383,7 @@ STAGE_CASES = [
     Case("a raw file lost", NORMALISE, gone(f"{RAW}/{LABELS}"), f"{LABELS}: "),
     Case("a raw file cut", NORMALISE, cut(f"{RAW}/{IMAGES}", -1), f"{IMAGES}: 940,815 bytes where .*; "),
     Case("a raw label outside", NORMALISE, patch(f"{RAW}/{LABELS}", 8, b"\x0b"), f"{LABELS}: label 11 at 0 is outside"),
-    Case("dataset.json lost", NORMALISE, gone(f"{RAW}/dataset.json"), "dataset.json: cannot be used .*dvc repro"),
+    Case("dataset.json lost", NORMALISE, gone(f"{RAW}/dataset.json"), "dataset.json: cannot be read .*dvc repro"),
     Case("dataset.json cut", NORMALISE, cut(f"{RAW}/dataset.json", 40), "dataset.json: cannot be used .*dvc repro"),
     Case("dataset.json a list", NORMALISE, text(f"{RAW}/dataset.json", "[]"), "dataset.json: cannot be used"),
     Case("dataset.json of other classes", NORMALISE, swap(f"{RAW}/dataset.json", ('"0",', "0,")),
@@ -480,6 +505,64 @@ STAGE_CASES = [
         ("cut in a row", ", line ", cut(HISTORY, -25)),
         ("a folder", ", line 1: ", instead(HISTORY, Path.mkdir)),
     )),
+    Case("predictions.csv of a prediction that is not the likeliest", PLOT, unlikely,
+         r"predictions\.csv, line 2: .*likeliest class; `dvc repro`"),
+    Case("a pipe for params.yaml", CHECK, instead("params.yaml", os.mkfifo), r"params\.yaml: not a file; move it away"),
+    Case("a pipe for params.yaml", PLOT, instead("params.yaml", os.mkfifo), r"params\.yaml: not a file; move it away"),
+    Case("a pipe for params.yaml", "mnist recipe mlp", instead("params.yaml", os.mkfifo), r"params\.yaml: not a file"),
+    Case("a pipe for classes.txt", DOWNLOAD, lambda root: os.mkfifo(root / small("classes.txt")),
+         r"classes\.txt: not a"),
+    Case("a pipe for the model", EVALUATE, instead(MODEL, os.mkfifo), "model.safetensors: neither a file nor a folder"),
+    *(Case(f"the folder {folder}", command, given("folder: data/small", f"folder: {folder}"),
+           f"{folder}: holds or lies in data/raw, which the stage download replaces; choose another folder")
+      for folder in ("data/raw", "data", "data/raw/in") for command in (CHECK, DOWNLOAD)),
+    Case("no folder though it is to be fetched", CHECK, swap("params.yaml", ("data/small", "data/none"),
+         ("download: null", "download: kmnist")), "dataset.folder: data/none: no such folder; DVC asks for it"),
+    Case("images too small for the network", CHECK, in_turn(tiny, given("model: mlp", "model: cnn")),
+         "cnn needs images of 12×12 pixels or more, not 8×8; set it to mlp"),
+    Case("all pixels the same", CHECK, in_turn(given("std: 0.5", "std: auto"),
+         patch(small(IMAGES), 16, bytes(1200 * 784))), "normalise.std: auto: all training pixels are the same; set"),
+    Case("no dvc.yaml", CHECK, gone("dvc.yaml"), r"dvc\.yaml: cannot be read: .*git restore"),
+    Case("dvc.yaml broken", CHECK, swap("dvc.yaml", ("stages:", "stages: [")), r"dvc\.yaml, line \d+, .*not valid YAML"),
+    Case("a stage without deps", TRAIN, text("dvc.yaml", "stages: {train: 7}"), r"dvc\.yaml: stages\.train: has no list"),
+    Case("parameters in a file that is not there", PLOT, swap("dvc.yaml", ("[plot]", "[plot, more.yaml: [a]]")),
+         r"more\.yaml: cannot be read"),
+    *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock")
+      for name, content in {"of a conflict": "<<<<<<< HEAD\na: 1\n", "empty": "", "a list": "[]", "of one stage": "stages: 1",
+                            "in Latin-1": b"caf\xe9: 1"}.items()
+      for command in (CHECK, "mnist verify")),
+    *(Case(f"pyproject.toml {name}", CHECK, harm, f"pyproject.toml: {says}") for name, says, harm in (
+        ("broken", "not valid TOML", text("pyproject.toml", "[")),
+        ("lost", "cannot be read", gone("pyproject.toml")),
+        ("empty", "project.*: missing", text("pyproject.toml", "")),
+        ("of a number", "numbers: should be a list",
+         swap("pyproject.toml", ('numbers = ["numpy', 'numbers = 7\nmore = ["numpy'))),
+        ("of words", "dependencies: dvc is great: not a requirement", swap("pyproject.toml", ("dvc==", "dvc is great\", \"dvc=="))),
+    )),
+    Case("a validation loss that diverges", TRAIN, swap("params.yaml", ("loss: cross_entropy", "loss: mse"),
+         ("_rate: 0.003", "_rate: 1000.0"), ("decay: 0.0", "decay: 100.0"), ("size: 64", "size: 334"),
+         ("epochs: 2", "epochs: 1")), "epoch 1, step 3: the validation loss is no longer finite; no model is written"),
+    Case("a model whose answers overflow", EVALUATE, model(lambda _, description: description.update(std=1e-300)),
+         "answers are not finite: .*; lower train.learning_rate"),
+    Case("a model of integers", EVALUATE, model(lambda weights, _: weights.update(
+        {"network.1.bias": np.zeros(128, np.int32)})), "network.1.bias does not fit its description; `dvc repro`"),
+    Case("statistics.json of fewer classes", TRAIN, swap(f"{READY}/statistics.json", ('    "9"\n', ''), ('"8",\n', '"8"\n')),
+         r"statistics\.json: counts: not of each class"),
+    Case("statistics.json of no pixels", EVALUATE, lambda root: (root / READY / "statistics.json").write_text(
+        re.sub(r'"image_shape": \[\s*28,', '"image_shape": [0,', (root / READY / "statistics.json").read_text())),
+        r"statistics\.json: image_shape.*`dvc repro`"),
+    *(Case(f"an array of the shape {shape}", TRAIN, lambda root, shape=shape: (root / READY / "train_images.npy").write_bytes(
+        (root / READY / "train_images.npy").read_bytes().replace(b"(1000, 28, 28)", shape.encode())),
+        r"train_images\.npy: cannot be used .*`dvc repro`")
+      for shape in ("(-100, 28, 28)", "(1000, 28, 28[", "(9**9, 28, 28)", "(10**30,28,28)")),
+    Case("an object that cannot be read", "mnist verify", lambda root: unreadable(root), r"cache.* 1 corrupt; "),
+    Case("a folder to draw into", "mnist compare --images data", lambda _: None, r"data is a folder.*\(see --help\)", 2),
+    Case("no folder to draw into", "mnist compare --images no/a.png", lambda _: None, r"no folder no; mkdir.*--help\)", 2),
+    Case("no folder to report into", "mnist report --output no/a.html", lambda _: None, r"no folder no; mkdir.*help\)", 2),
+    Case("two formats at once", "mnist leaderboard --json --csv", lambda _: None, r"exclude each other; .*--help\)", 2),
+    Case("a recipe in Latin-1", "mnist recipe odd", text("recipes/odd.yaml", b"# caf\xe9\n"), r"odd\.yaml: byte 5 is not"),
+    *(Case("params.yaml broken", command, text("params.yaml", "train: ["), r"params\.yaml, line 1, .*not valid YAML")
+      for command in ("mnist compare", "mnist report")),
     Case("an unknown recipe", "mnist recipe cnnn", lambda _: None, "there is no 'cnnn'; did you mean cnn"),
     Case("a recipe that is a path", "mnist recipe ../params", lambda _: None, r"there is no '\.\./params'"),
     Case("a recipe of a wrong value", "mnist recipe mlp", swap("recipes/mlp.yaml", ("epochs: 15", "epochs: 0")),

@@ -69,6 +69,17 @@ def test_a_parameter_of_the_stage(name: str, key: str, root: Path, monkeypatch: 
         Path("params.yaml").write_bytes(before)
 
 
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_a_pinned_library_of_the_stage(name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    file = Path("pyproject.toml")
+    before = file.read_text("utf-8")
+    try:
+        assert "numbers" in refused(name, lambda: file.write_text(before.replace('"torch==2', '"torch>=2'), "utf-8"))
+    finally:
+        file.write_text(before, "utf-8")
+
+
 @pytest.mark.parametrize(("name", "path"), [(name, path) for name in STAGES for path in STAGES[name]["deps"]])
 def test_a_dependency_of_the_stage(name: str, path: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
