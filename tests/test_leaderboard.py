@@ -67,18 +67,13 @@ def test_a_seed_counts_once_with_its_newest_result(project: Project) -> None:
 
 @pytest.mark.slow
 def test_runs_on_other_data_are_not_taken_together_nor_held_against_each_other(project: Project) -> None:
-    for seed in (1, 2):
-        committed(
-            project,
-            "another seed",
-            ("dvc.lock", f" seed: {seed - 1}\n        threads", f" seed: {seed}\n        threads"),
-        )
     lock = (project.path / "dvc.lock").read_text("utf-8")
     digest = re.findall(r"path: data/raw\n +hash: md5\n +md5: (\w+)", lock)[0]
-    for seed in (3, 4):
-        committed(project, "other data", ("dvc.lock", f" seed: {seed - 1}\n        threads", f" seed: {seed}\n        threads"),
-                  ("dvc.lock", digest, "0" * 32))  # fmt: skip
-        digest = "0" * 32
+    for seed in (1, 2, 3, 4):
+        edits = [("dvc.lock", f" seed: {seed - 1}\n          threads", f" seed: {seed}\n          threads")]
+        if seed == 3:
+            edits.append(("dvc.lock", digest, "0" * 32))
+        committed(project, "another seed, and from the third on other data", *edits)
     rows = ranked(project)
     assert {row["n"] for row in rows} == {2, 3}
     assert [row["p_value"] for row in rows] == [None, None]
