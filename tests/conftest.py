@@ -6,10 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from mnist import idx, numerics, sources
 
@@ -126,12 +128,26 @@ def commit(project: Project, message: str) -> None:
     project.succeed("git", "commit", "-q", "-m", message)
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Project:
+    """A project that the first of pytest's workers makes, and the others wait for."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return Project(folder)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project as it is, run on all of MNIST as a fresh clone is by `make`; not to be changed, only copied."""
-    project = make_checkout(tmp_path_factory.mktemp("finished") / "mnist")
-    assert len(project.repro()) == 5
-    return project
+
+    def make(path: Path) -> None:
+        assert len(make_checkout(path).repro()) == 5
+
+    return made_once(tmp_path_factory, "finished", make)
 
 
 def copy(project: Project, path: Path) -> Project:
@@ -148,10 +164,13 @@ def copy(project: Project, path: Path) -> Project:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """One small project that has been run and committed; tests get copies of it."""
-    project = make_project(tmp_path_factory.mktemp("template"))
-    assert len(project.repro()) == 5
-    commit(project, "run")
-    return project
+
+    def make(path: Path) -> None:
+        project = make_project(path)
+        assert len(project.repro()) == 5
+        commit(project, "run")
+
+    return made_once(tmp_path_factory, "template", make)
 
 
 @pytest.fixture
