@@ -62,7 +62,7 @@ BREAKS = {
     "files may be too long": Break("mnist/idx.py", "if left < 0:", "if left is None:", "tests/test_idx.py"),
     "files may be too short": Break("mnist/idx.py", "        if left:\n", "        if left is None:\n", "tests/test_idx.py"),
     "errors come with a traceback": Break("mnist/console.py", "except OSError as error:", "except EOFError as error:", "tests/test_bad_input.py"),
-    "a stage replaces its own input": Break("mnist/inputs.py", "        if overlap(path, out):", "        if not out:", "tests/test_bad_input.py -k the_folder"),
+    "a stage replaces its own input": Break("mnist/inputs.py", "        if overlap(path, out):", "        if not out:", "tests/test_bad_input.py -k 'folder and raw'"),
     "answers overflow": Break("mnist/predict.py", "if not logits.isfinite().all():", "if not logits.any():", "tests/test_bad_input.py -k overflow"),
     "the gate is open": Break("mnist/__main__.py", "if gate and", "if not gate and", "tests/test_compare.py -k gate_stops"),
     "other test images are compared": Break("mnist/compare.py", "a.test_files != b.test_files or", "", "tests/test_compare.py -k other_test_images"),

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import Project, copy
 
@@ -90,6 +91,21 @@ def test_the_report_fits_a_phone_and_a_desk(report: Path, width: int, tmp_path: 
     said = re.search(r"id=\"?said\"?>(\d+) of (\d+)<", shown)
     assert said, shown[:500]
     assert int(said[1]) <= int(said[2]) == width
+
+
+@pytest.mark.parametrize(("scheme", "brightness"), [("0", 24), ("1", 255)], ids=["dark", "light"])
+def test_the_page_is_dark_for_those_who_want_it_so(report: Path, scheme: str, brightness: int, tmp_path: Path) -> None:
+    browsed(report, f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={tmp_path / 'page.png'}")
+    with Image.open(tmp_path / "page.png") as shot:
+        assert shot.convert("L").getpixel((1, 1)) == brightness
+
+
+def test_the_report_can_be_printed(report: Path, tmp_path: Path) -> None:
+    """Every picture finds its place on paper: it is in the PDF once more, or as a part of it."""
+    browsed(report, f"--print-to-pdf={tmp_path / 'report.pdf'}")
+    printed = (tmp_path / "report.pdf").read_bytes()
+    assert printed.startswith(b"%PDF")
+    assert printed.count(b"/Subtype /Image") >= 11
 
 
 def test_one_run_alone_is_reported_too(project: Project) -> None:
