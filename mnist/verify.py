@@ -83,11 +83,14 @@ def outputs() -> list[tuple[str, str]]:
     """Path and MD5 of each output in dvc.lock; none if there is no such file. Raises InputError if it is damaged."""
     if not LOCK.exists():
         return []
-    stages: Any = params.parse(LOCK).get("stages")
     try:
+        stages: Any = params.parse(LOCK).get("stages")
         return [(out["path"], out["md5"]) for stage in stages.values() for out in stage.get("outs", [])]
-    except (AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"{LOCK}: not as DVC writes it; `git restore {LOCK}` brings it back") from error
+    except (InputError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{LOCK}: not whole, as when DVC was killed while it wrote it; `git restore {LOCK}`, or remove it if git "
+            "has none: `dvc repro` then takes what was finished from the cache"
+        ) from error
 
 
 def remove(damaged: list[Path]) -> None:

@@ -527,7 +527,7 @@ STAGE_CASES = [
     Case("a stage without deps", TRAIN, text("dvc.yaml", "stages: {train: 7}"), r"dvc\.yaml: stages\.train: has no list"),
     Case("parameters in a file that is not there", PLOT, swap("dvc.yaml", ("[plot]", "[plot, more.yaml: [a]]")),
          r"more\.yaml: cannot be read"),
-    *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock")
+    *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock: not whole")
       for name, content in {"of a conflict": "<<<<<<< HEAD\na: 1\n", "empty": "", "a list": "[]", "of one stage": "stages: 1",
                             "in Latin-1": b"caf\xe9: 1"}.items()
       for command in (CHECK, "mnist verify")),

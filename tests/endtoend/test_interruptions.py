@@ -58,10 +58,14 @@ def killed(project: Project, after: float, *, dvc_alone: bool) -> bool:
     return False
 
 
-def mend(project: Project) -> None:
-    """DVC writes dvc.lock in place; killed in the middle of that, it refuses what is left, and a person removes it."""
-    if project.run("dvc", "status").returncode != 0:
-        (project.path / "dvc.lock").unlink()
+def mend(project: Project) -> bool:
+    """DVC writes dvc.lock in place and may refuse what a kill leaves of it; do as `check` says, if it says so."""
+    checked = project.run("python", "-m", "mnist", "check")
+    if checked.returncode == 0:
+        return False
+    assert "error: dvc.lock: not whole" in checked.stderr
+    (project.path / "dvc.lock").unlink()  # here git has none
+    return True
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -78,6 +82,21 @@ def test_killed_at_random_moments_it_comes_to_the_same_bytes(
     assert project.hashes() == hashes
     assert project.succeed("dvc", "status") == "Data and pipelines are up to date.\n"
     assert list(project.path.rglob(".*.partial")) == []
+
+
+@pytest.mark.parametrize("left", [0, 20, 8192])  # DVC writes as many bytes at a time
+def test_killed_while_it_writes_its_lock_it_takes_what_was_finished_from_the_cache(left: int, project: Project) -> None:
+    lock = project.path / "dvc.lock"
+    before, whole = project.hashes(), lock.read_bytes()
+    lock.write_bytes(whole[:left])
+    if project.run("dvc", "status").returncode != 0:
+        checked = project.run("python", "-m", "mnist", "check")
+        assert checked.returncode == 1
+        assert "`git restore dvc.lock`" in checked.stderr
+        assert project.hashes() == before
+        (project.succeed("git", "restore", "dvc.lock") if left else lock.unlink())
+    assert project.repro() == []
+    assert (project.hashes(), lock.read_bytes()) == (before, whole)
 
 
 def until(process: subprocess.Popen[str], start: str) -> str:
@@ -190,15 +209,19 @@ def main(count: int = 100) -> None:
         long = make_long(Path(folder, "long"))
         hashes, seconds = run_through(long, Path(folder, "uninterrupted"))
         chance = random.Random()
-        same = interrupted = 0
+        same = interrupted = mended = 0
         for k in range(count):
             project = copy(long, Path(folder, "killed"))
             interrupted += killed(project, chance.uniform(0, seconds), dvc_alone=k % 2 == 0)
-            mend(project)
+            mended += mend(project)
             project.repro()
             same += project.hashes() == hashes
             shutil.rmtree(project.path)
-            print(f"{k + 1}: {interrupted} killed before they were done, {same} ended in the same bytes", flush=True)
+            print(
+                f"{k + 1}: {interrupted} killed before they were done, {same} ended in the same bytes, "
+                f"{mended} of them after dvc.lock was removed as `check` says",
+                flush=True,
+            )
     sys.exit(same != count)
 
 
