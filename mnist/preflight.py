@@ -1,11 +1,14 @@
 """Is everything fit to run? DVC deletes a stage's outputs before the stage can check anything; this is sooner."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from mnist import idx, inputs, params, sources, splits, verify
 from mnist.console import InputError
+
+RUNNING = Path(".dvc/tmp/rwlock")  # where DVC notes what is being read and written, and by which process
 
 
 def check() -> Iterator[str]:
@@ -33,9 +36,22 @@ def check() -> Iterator[str]:
     for name, pins in {"dependencies": inputs.lookup(project, "dependencies", inputs.PROJECT), **extras}.items():
         inputs.check_pins(f"{inputs.PROJECT}: {name}", pins)
     yield "libraries: as pinned"
+    check_running()
     needed = verify.needed(verify.cache())
     present = sum(path.exists() for path in needed)
     yield f"cache: {present} of {len(needed)} objects" + "; `dvc repro` makes the others" * (present < len(needed))
+
+
+def check_running() -> None:
+    """Raise InputError if DVC would refuse its own notes: it writes them in place, so a kill may cut them off."""
+    try:
+        json.loads(RUNNING.read_bytes())
+    except FileNotFoundError:
+        return
+    except ValueError as error:
+        raise InputError(
+            f"{RUNNING}: not whole, as when DVC was killed while it wrote it; remove it when no dvc is running"
+        ) from error
 
 
 def look(chosen: params.Params) -> int:

@@ -113,6 +113,11 @@ def gone(path: str) -> Harm:
     return lambda root: shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink()
 
 
+def folder(path: str) -> Harm:
+    """Make a folder, if it is not there."""
+    return lambda root: (root / path).mkdir(exist_ok=True)
+
+
 def instead(path: str, make: Callable[[Path], object]) -> Harm:
     """Remove a file or folder and make something else in its place."""
     return in_turn(gone(path), lambda root: make(root / path))
@@ -531,6 +536,9 @@ STAGE_CASES = [
       for name, content in {"of a conflict": "<<<<<<< HEAD\na: 1\n", "empty": "", "a list": "[]", "of one stage": "stages: 1",
                             "in Latin-1": b"caf\xe9: 1"}.items()
       for command in (CHECK, "mnist verify")),
+    *(Case(f"DVC's rwlock {name}", CHECK, in_turn(folder(".dvc/tmp"), text(".dvc/tmp/rwlock", content)),
+           r"\.dvc/tmp/rwlock: not whole.* remove it")
+      for name, content in {"empty": "", "cut off": '{"write": {"', "of other bytes": b"\xff\xfe"}.items()),
     *(Case(f"pyproject.toml {name}", CHECK, harm, f"pyproject.toml: {says}") for name, says, harm in (
         ("broken", "not valid TOML", text("pyproject.toml", "[")),
         ("lost", "cannot be read", gone("pyproject.toml")),
