@@ -173,10 +173,21 @@ def make_optimizer(model: nn.Module, chosen: params.Train) -> optim.Optimizer:
 
 
 def eager(kind: type[optim.Optimizer]) -> Callable[..., optim.Optimizer]:
-    """The optimizer's class less its dealings with torch.compile, whose import at the first use takes a second."""
-    methods = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
-    bare = {name: getattr(kind, name).__wrapped__ for name in methods}
-    return type(kind.__name__, (kind,), {**bare, "step": torch.no_grad()(kind.step.__wrapped__)})  # type: ignore[attr-defined]
+    """The optimizer's class less its dealings with torch.compile and the profiler.
+
+    The former's import takes a second, at the first use; the latter take as long at each step as the arithmetic.
+    """
+    bare = {name: getattr(kind, name).__wrapped__ for name in ("add_param_group", "load_state_dict", "state_dict")}
+    step = torch.no_grad()(kind.step.__wrapped__)  # type: ignore[attr-defined]
+    step.hooked = True  # tells the class that the profiler's hook is there already
+    return type(kind.__name__, (kind,), {**bare, "step": step, "zero_grad": zero_grad})
+
+
+def zero_grad(optimizer: optim.Optimizer) -> None:
+    """Forget the gradients of the last step."""
+    for group in optimizer.param_groups:
+        for weights in group["params"]:
+            weights.grad = None
 
 
 def make_schedule(optimizer: optim.Optimizer, chosen: params.Train, total: int) -> optim.lr_scheduler.LRScheduler:

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import nn
+from torch import nn, optim
 from torchvision import transforms
 
 from mnist import dataset, idx, models, params, resume, training
@@ -139,6 +139,24 @@ def test_every_combination_learns(
     assert history[-1].train_loss < 0.9 * history[0].train_loss
     assert history[-1].validation_accuracy is not None
     assert history[-1].validation_accuracy > 0.5
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sgd", optim.SGD), ("adam", optim.Adam), ("adamw", optim.AdamW)])
+def test_an_optimizer_does_what_torchs_own_does(name: str, kind: Any, split: dataset.Split) -> None:
+    given = chosen(optimizer=name, momentum=0.9 if name == "sgd" else 0.0, weight_decay=0.01)
+    ours, theirs = fresh("mlp"), fresh("mlp")
+    more = {"momentum": 0.9} if name == "sgd" else {}
+    optimizers = [
+        training.make_optimizer(ours, given),
+        kind(theirs.parameters(), lr=given.learning_rate, weight_decay=0.01, fused=True, **more),
+    ]
+    images, labels = torch.tensor(split.images[:64]), torch.tensor(split.labels[:64]).long()
+    for model, optimizer in zip((ours, theirs), optimizers, strict=True):
+        for _ in range(4):
+            optimizer.zero_grad()
+            F.cross_entropy(model(images), labels).backward()
+            optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
 
 def test_schedules_end_where_they_should(split: dataset.Split) -> None:
