@@ -2,6 +2,9 @@
 
 import importlib.util
 import sys
+import time
+
+STARTED = time.time_ns()  # what is written to later may not be what is imported
 
 # `dvc repro` runs whatever `python` comes first on PATH; without the environment that would end in a traceback.
 if importlib.util.find_spec("typer") is None:

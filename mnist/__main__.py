@@ -99,9 +99,9 @@ def report(
     """
     from mnist import report, runs, stage
 
-    page = report.page([runs.read(revision) for revision in (a, b) if revision])
-    stage.replace_text(output, page)
-    print(f"{output}: {len(page.encode()) / 1e6:.1f} MB")
+    page = report.page([runs.read(revision) for revision in (a, b) if revision]).encode()
+    stage.replace(output, page)
+    print(f"{output}: {len(page) / 1e6:.1f} MB")
 
 
 @app.command()
@@ -134,24 +134,32 @@ def verify(
 
     Example: python -m mnist verify --remove && dvc repro
     """
-    from mnist import verify
+    from mnist import stage, verify
 
     folder = verify.cache()
     found = verify.objects(folder)
     size = verify.size(found)
     start = time.perf_counter()
     with console.progress("hashing", size, of_bytes=True) as advance:
-        damaged = verify.concerned(list(verify.corrupt(found, advance)), folder)
+        findings = list(verify.examine(found, advance))
     speed = size / 1e6 / (time.perf_counter() - start)
-    for path, outputs in damaged:
-        print(f"{path}: not what its name says; {', '.join(outputs) or 'no output of the current dvc.lock'}")
-    print(f"{len(found):,} objects, {size / 1e6:,.0f} MB, {speed:,.0f} MB/s: {len(damaged):,} corrupt")
-    if damaged and remove:
-        verify.remove([path for path, _ in damaged])
+    owners = verify.needed(folder)
+    for path, what, _ in findings:
+        print(f"{path}: {what}; {', '.join(owners.get(path, [])) or 'no output of the current dvc.lock'}")
+    corrupt = [path for path, _, corrupt in findings if corrupt]
+    print(f"{len(found):,} objects, {size / 1e6:,.0f} MB, {speed:,.0f} MB/s: {len(corrupt):,} corrupt")
+    if remove and corrupt:
+        for path in corrupt:
+            stage.remove(path)
         print("removed; `dvc fetch` brings them from a remote, `dvc repro` makes them again")
-    elif damaged:
+    elif corrupt:
         raise console.InputError(
-            f"{folder}: {len(damaged):,} corrupt; `python -m mnist verify --remove`, then `dvc fetch` or `dvc repro`"
+            f"{folder}: {len(corrupt):,} corrupt; `python -m mnist verify --remove`, then `dvc fetch` or `dvc repro`"
+        )
+    if len(findings) > len(corrupt):
+        raise console.InputError(
+            f"{folder}: {len(findings) - len(corrupt):,} cannot be read and are left alone; give yourself access "
+            "(ls -l says to whom they belong), or mend the disk, and verify again"
         )
 
 

@@ -11,17 +11,20 @@ import itertools
 import json
 import os
 import re
+import time
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import BaseModel, ValidationError
 
 from mnist import params
 from mnist.console import InputError
 
 PIPELINE = Path("dvc.yaml")
 PROJECT = "pyproject.toml"
+TICK = 20_000_000  # ns, and to spare
 
 
 class Version(NamedTuple):
@@ -52,6 +55,29 @@ class Inputs(NamedTuple):
         )
         return [name for name in dict.fromkeys(names) if before.get(name) != after.get(name)]
 
+    def code_written_since(self, moment: int) -> list[str]:
+        """The modules written to since a moment, in ns, or up to a tick of the clock that files' times are taken by."""
+        now = time.time_ns()
+        return [
+            path
+            for path, version in self.files.items()
+            if path.endswith(".py") and moment - TICK < version.modified <= now
+        ]
+
+
+class Stage(BaseModel):
+    """What a stage of `dvc.yaml` declares. An entry of `params` is a key of params.yaml, or keys of another file."""
+
+    deps: list[str] = []
+    params: list[str | dict[str, list[str] | None]] = []
+    outs: list[str | dict[str, Any]] = []
+
+
+class Pipeline(BaseModel):
+    """The part of `dvc.yaml` that matters here."""
+
+    stages: dict[str, Stage]
+
 
 def note(stage: str, tree: dict[str, Any]) -> Inputs:
     """Take down what `dvc.yaml` declares for `stage`, given the content of params.yaml. Raises InputError."""
@@ -64,24 +90,34 @@ def declared(stage: str, tree: dict[str, Any]) -> tuple[dict[str, Any], list[str
 
     Raises InputError for what is not there, and for a dependency that the stage would itself replace.
     """
-    entry = lookup(params.parse(PIPELINE), f"stages.{stage}", str(PIPELINE))
-    if not isinstance(entry, dict) or not isinstance(entry.get("deps"), list):
-        raise InputError(f"{PIPELINE}: stages.{stage}: has no list of deps; `git restore {PIPELINE}` brings it back")
+    entry: Stage = lookup(pipeline().stages, stage, f"{PIPELINE}: stages")
     values: dict[str, Any] = {}
-    for given in entry.get("params", []):
+    for given in entry.params:
         # a plain entry is a key of params.yaml, another one {file: keys}, or {file: null} for all of it
         for path, keys in (given if isinstance(given, dict) else {str(params.FILE): [given]}).items():
             source = tree if path == str(params.FILE) else content(path)
-            values |= {f"{path}: {key}": lookup(source, key, path) for key in keys or source}
+            found = params.flat({key: lookup(source, key, path) for key in keys or source})
+            values |= {f"{path}: {key}": value for key, value in found.items()}
     deps = [
         re.sub(r"\$\{([\w.]+)\}", lambda match: str(lookup(tree, match[1], str(params.FILE))), path)
-        for path in entry["deps"]
+        for path in entry.deps
     ]
-    outs = [name for out in entry.get("outs", []) for name in (out if isinstance(out, dict) else [out])]
+    outs = [name for out in entry.outs for name in (out if isinstance(out, dict) else [out])]
     for path, out in itertools.product(deps, outs):
         if overlap(path, out):
             raise InputError(f"{path}: holds or lies in {out}, which the stage {stage} replaces; choose another folder")
     return values, deps
+
+
+def pipeline() -> Pipeline:
+    """What `dvc.yaml` says of the stages. Raises InputError if DVC could not use it either."""
+    try:
+        return Pipeline.model_validate(params.parse(PIPELINE))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"{PIPELINE}: {'.'.join(map(str, first['loc']))}: {first['msg']}; `git restore {PIPELINE}` brings it back"
+        ) from error
 
 
 def overlap(path: str, other: str) -> bool:

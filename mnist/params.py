@@ -135,6 +135,14 @@ def parse_content(content: bytes, place: str) -> dict[str, Any]:
     return tree
 
 
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping by dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
 def check(tree: dict[str, Any], place: str) -> Params:
     """Hold `tree` against the schema; `place` is the file to name in the InputError."""
     try:

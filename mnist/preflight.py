@@ -1,11 +1,10 @@
 """Is everything fit to run? DVC deletes a stage's outputs before the stage can check anything; this is sooner."""
 
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist import idx, inputs, params, sources, splits, verify
+from mnist import idx, inputs, params, sources, splits, stage, verify
 from mnist.console import InputError
 
 RUNNING = Path(".dvc/tmp/rwlock")  # where DVC notes what is being read and written, and by which process
@@ -13,11 +12,13 @@ RUNNING = Path(".dvc/tmp/rwlock")  # where DVC notes what is being read and writ
 
 def check() -> Iterator[str]:
     """Check what the stages would, change nothing, and say in a line each what is well. Raises InputError."""
+    folder = verify.cache()
+    check_running()
     chosen = params.load()
     yield f"{params.FILE}: ok"
     tree = params.parse(params.FILE)
-    for stage in inputs.lookup(params.parse(inputs.PIPELINE), "stages", str(inputs.PIPELINE)):
-        inputs.declared(stage, tree)
+    for name in inputs.pipeline().stages:
+        inputs.declared(name, tree)
     if chosen.train.device == "cuda":
         from mnist import training  # seconds, for torch
 
@@ -36,8 +37,7 @@ def check() -> Iterator[str]:
     for name, pins in {"dependencies": inputs.lookup(project, "dependencies", inputs.PROJECT), **extras}.items():
         inputs.check_pins(f"{inputs.PROJECT}: {name}", pins)
     yield "libraries: as pinned"
-    check_running()
-    needed = verify.needed(verify.cache())
+    needed = verify.needed(folder)
     present = sum(path.exists() for path in needed)
     yield f"cache: {present} of {len(needed)} objects" + "; `dvc repro` makes the others" * (present < len(needed))
 
@@ -56,10 +56,9 @@ def check_running() -> None:
 
 def look(chosen: params.Params) -> int:
     """Unpack the data folder to nowhere, as `download` would; returns the number of training images."""
-    Path("data").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir="data", prefix=".", suffix=".partial") as folder:
-        sources.copy(Path(chosen.dataset.folder), Path(folder))
-        images = idx.read(Path(folder) / sources.IMAGES["train"], 3)
+    with stage.locked(stage.TEMPORARY / "check.lock", "check"), stage.scratch(Path("data/.check.partial")) as folder:
+        sources.copy(Path(chosen.dataset.folder), folder)
+        images = idx.read(folder / sources.IMAGES["train"], 3)
         splits.check_validation(chosen.normalise.validation, len(images))
         if chosen.normalise.std == "auto":
             splits.check_spread(splits.moments(images)[1])

@@ -41,4 +41,4 @@ def apply(name: str, path: Path = params.FILE) -> None:
     text = io.StringIO()
     editor.dump(tree, text)
     params.check(YAML(typ="safe").load(text.getvalue()), f"recipes/{name}.yaml")
-    stage.replace_text(path, text.getvalue())
+    stage.replace(path, text.getvalue().encode())

@@ -57,9 +57,7 @@ class Checkpoint:
         state = {name: part.state_dict() for name, part in parts.items()}
         torch.save({**state, "random": torch.get_rng_state(), "history": history}, buffer)
         content = buffer.getvalue()
-        aside = self.path.with_suffix(".partial")
-        aside.write_bytes(hashlib.sha256(content).digest() + content)
-        aside.replace(self.path)
+        stage.replace(self.path, hashlib.sha256(content).digest() + content)
 
 
 @contextlib.contextmanager
@@ -67,10 +65,7 @@ def checkpoint(key: str) -> Iterator[Checkpoint]:
     """The checkpoint of the run with this key, for one process at a time; a second one waits for the first."""
     root = Path(os.environ.get("DVC_ROOT", ".")) / ".resume"
     folder = root / key
-    lock = root / f"{key}.lock"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock.touch()
-    with stage.locked(lock, str(folder)):
+    with stage.locked(root / f"{key}.lock", str(folder)):
         folder.mkdir(exist_ok=True)
         yield Checkpoint(folder / "state")
     prune(root)
@@ -78,10 +73,11 @@ def checkpoint(key: str) -> Iterator[Checkpoint]:
 
 def prune(root: Path) -> None:
     """Remove all states but the most recent ones, and none that is in use."""
-    folders = [path for path in root.iterdir() if path.is_dir()]
-    for folder in sorted(folders, key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        lock = folder.with_suffix(".lock")
-        with lock.open("ab") as file, contextlib.suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder)
-            lock.unlink()
+    with stage.locked(root / "prune.lock", str(root)):
+        folders = [path for path in root.iterdir() if path.is_dir()]
+        for folder in sorted(folders, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            lock = folder.with_suffix(".lock")
+            with lock.open("ab") as file, contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+                lock.unlink()

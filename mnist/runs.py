@@ -43,7 +43,7 @@ def read(revision: str) -> Run:
         tree = params.parse_content(content(fs, str(params.FILE), revision), f"{revision}: {params.FILE}")
         if revision == WORKSPACE:  # what was committed may be of an earlier schema
             params.check(tree, str(params.FILE))
-        chosen = flat(tree)
+        chosen = params.flat(tree)
         check_current(repo, revision, chosen, content(fs, "dvc.lock", revision).decode(errors="replace"))
         described = sources.parse_description(content(fs, "data/raw/dataset.json", revision), f"{revision}: data/raw")
         predictions, history = (content(fs, str(path), revision).decode(errors="replace") for path in TABLES)
@@ -102,7 +102,7 @@ def remake(fs: Any, revision: str) -> str:
     if revision not in experiments():
         return f"`dvc repro` in a checkout of {revision}"
     trees = (params.FILE.read_bytes(), fs.read_bytes(str(params.FILE)))
-    here, there = (flat(params.parse_content(tree, revision)) for tree in trees)
+    here, there = (params.flat(params.parse_content(tree, revision)) for tree in trees)
     options = [f" -S {key}={value}" for key, value in there.items() if here.get(key) != value]
     return f"`dvc exp run{''.join(options)}`"
 
@@ -161,21 +161,13 @@ def recorded(lock: str) -> dict[str, Any]:
     for text in stages(lock).values():
         for block in re.findall(r"^    params:\n((?:      .*\n)+)", text, re.MULTILINE):
             values |= params.parse_content(block.encode(), "dvc.lock").get(str(params.FILE), {})
-    return flat(values)
+    return params.flat(values)
 
 
 def data(lock: str) -> str:
     """The MD5 of the raw data set that the results in a `dvc.lock` were made with."""
     found = re.search(r"- path: data/raw\n +hash: md5\n +md5: (\w+)", lock)
     return found[1] if found else "unknown"
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested mapping by dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
 
 
 def known() -> list[str]:

@@ -6,14 +6,13 @@ import io
 import json
 import socket
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mnist import idx
+from mnist import idx, stage
 from mnist.console import InputError
 
 IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
@@ -100,9 +99,9 @@ def fetch(name: str, raw: Path) -> None:
     the first is the class: here all come out like MNIST.
     Raises InputError, which names the way round, when torchvision cannot get it.
     """
-    with tempfile.TemporaryDirectory(dir=raw.parent, prefix=".", suffix=".partial") as folder:
+    with stage.scratch(raw.parent / ".download.partial") as folder:
         for split in ("train", "test"):
-            dataset = open_torchvision(name, folder, split)
+            dataset = open_torchvision(name, str(folder), split)
             images = dataset.data.numpy().astype(np.uint8, copy=False)
             labels = dataset.targets.numpy()
             if name.startswith("emnist"):

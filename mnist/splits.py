@@ -89,9 +89,11 @@ def stratified(labels: Array, count: int, seed: int) -> Array:
 
 def gather(array: Array, index: Array, path: Path) -> None:
     """Write `array[index]` as a .npy file, a chunk in memory at a time."""
-    out = np.lib.format.open_memmap(path, "w+", array.dtype, (len(index), *array.shape[1:]))
-    for start in range(0, len(index), CHUNK):
-        out[start : start + CHUNK] = array[index[start : start + CHUNK]]
+    header = {"descr": array.dtype.str, "fortran_order": False, "shape": (len(index), *array.shape[1:])}
+    with path.open("wb") as out:  # writing to a mapped file, a full disk would end the process without a word
+        np.lib.format.write_array_header_1_0(out, header)
+        for start in range(0, len(index), CHUNK):
+            out.write(array[index[start : start + CHUNK]].tobytes())
 
 
 def moments(images: Array) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import select
 import shutil
 import signal
@@ -14,8 +15,10 @@ from typing import NoReturn
 
 import psutil
 
-from mnist import console, inputs, params
+from mnist import STARTED, console, inputs, params
 from mnist.console import InputError
+
+TEMPORARY = Path(".dvc/tmp")  # of this checkout alone; git ignores it
 
 
 class Run:
@@ -41,11 +44,14 @@ class Run:
         aside.mkdir()
         return aside
 
-    def publish(self) -> None:
-        """Give all outputs their names, once their bytes are on the disk."""
+    def flush(self) -> None:
+        """Wait until all outputs are on the disk."""
         for aside in self.outputs.values():
             for file in [aside, *aside.rglob("*")]:
                 flush(file)
+
+    def publish(self) -> None:
+        """Give all outputs their names."""
         for target, aside in self.outputs.items():
             if aside.is_dir():  # a folder cannot be renamed over another
                 remove(target)
@@ -65,46 +71,55 @@ def run(name: str) -> Iterator[Run]:
     Modules that decide the result are best imported inside: what is imported is then what was noted.
     Raises InputError if parameters, inputs or versions are wrong, or inputs change before the end.
     """
-    # DVC's own lock does not cover a stage that outlives a killed dvc
-    with locked(Path("stages", f"{name.replace('-', '_')}.py"), name):
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":
+        end_with_dvc(os.environ["DVC_STAGE"])
+    # DVC's own lock does not cover a stage that is run by hand
+    with locked(TEMPORARY / f"{name}.lock", name):
         tree = params.parse(params.FILE)
         checked = params.check(tree, str(params.FILE))
         before = inputs.note(name, tree)
         inputs.check_installed(before)
+        refuse(name, before.code_written_since(STARTED))
         this = Run(checked, before.key)
         try:
             yield this
-            changed = before.changed(inputs.note(name, params.parse(params.FILE)))
-            if changed:
-                raise InputError(
-                    f"{name}: {', '.join(changed[:3])}{' and more' * (len(changed) > 3)} changed while the stage ran, "
-                    "so its result is not kept; run dvc repro again"
-                )
+            this.flush()
+            refuse(name, before.changed(inputs.note(name, params.parse(params.FILE))))
             this.publish()
+        except OSError as error:
+            error.filename = error.filename or f"{name}, reading or writing"
+            raise
         finally:
             this.discard()
 
 
+def refuse(name: str, changed: list[str]) -> None:
+    """Raise InputError if anything has changed."""
+    if changed:
+        raise InputError(
+            f"{name}: {', '.join(changed[:3])}{' and more' * (len(changed) > 3)} changed while the stage ran, "
+            "so its result is not kept; run dvc repro again"
+        )
+
+
 @contextlib.contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock of an existing file; it goes with the process, however that ends. A second process waits."""
+    """Hold the lock of a file; it goes with the process, however that ends. A second process waits."""
+    path.parent.mkdir(exist_ok=True)
     while True:
-        with path.open("rb") as file:
+        with path.open("ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 print(f"{what}: another process is at it; waiting for it to end", file=sys.stderr, flush=True)
                 fcntl.flock(file, fcntl.LOCK_EX)
-            if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            if os.fstat(file.fileno()).st_nlink:  # else its last holder has removed it
                 yield
                 return
-        path.touch()  # its last holder has removed it
 
 
 def main(command: Callable[[], None]) -> NoReturn:
-    """Run a stage's script: `command` with `--help`, errors in one line, and an end when DVC ends."""
-    if "DVC_STAGE" in os.environ and sys.platform == "linux":
-        end_with_dvc(os.environ["DVC_STAGE"])
+    """Run a stage's script: `command` with `--help`, errors in one line."""
     app = console.application()
     app.command()(command)
     console.main(app)
@@ -115,25 +130,42 @@ def end_with_dvc(name: str) -> None:
 
     Killing dvc leaves its stage running, and the next `dvc repro` would start another beside it. The kernel's own
     PR_SET_PDEATHSIG does not do: the parent may be a shell, which stays.
+    Raises InputError if DVC has ended already.
     """
-    with contextlib.suppress(psutil.Error, ProcessLookupError, StopIteration):  # then its lock must do
+    try:
         # DVC tells the stage's name to the shell that it starts, and through it to us, but not to itself
         dvc = next(p for p in psutil.Process().parents() if p.environ().get("DVC_STAGE") != name)
         ended = os.pidfd_open(dvc.pid)
+        is_dvc = re.search("python|dvc", Path(dvc.exe()).name)  # orphans are given to another process
+    except (psutil.Error, ProcessLookupError, StopIteration):
+        is_dvc = None
+    if not is_dvc:
+        raise InputError(f"{name}: the dvc that started it has ended, so it ends as well; run dvc repro again")
 
-        def wait() -> None:
-            select.select([ended], [], [])
-            os.kill(os.getpid(), signal.SIGKILL)
+    def wait() -> None:
+        select.select([ended], [], [])
+        os.kill(os.getpid(), signal.SIGKILL)
 
-        threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=wait, daemon=True).start()
 
 
-def replace_text(path: Path, text: str) -> None:
+@contextlib.contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """An empty folder for the while; what a run that was killed has left of it goes first."""
+    remove(path)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
+def replace(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; its mode stays, and a link stays a link."""
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
     aside = target.with_name(f".{target.name}.partial")
     try:
-        aside.write_text(text, "utf-8")
+        aside.write_bytes(content)
         if target.exists():
             shutil.copymode(target, aside)
         aside.replace(target)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mnist import params, stage
+from mnist import params
 from mnist.console import InputError
 
 OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")
@@ -19,11 +19,12 @@ CHUNK = 1 << 20  # bytes
 LOCK = Path("dvc.lock")
 
 
-class Corrupt(NamedTuple):
-    """An object that does not match its name, and the outputs of the current dvc.lock that it belongs to."""
+class Finding(NamedTuple):
+    """An object, what is wrong with it, and whether that is its content."""
 
     path: Path
-    outputs: list[str]
+    what: str
+    corrupt: bool
 
 
 def cache() -> Path:
@@ -48,22 +49,22 @@ def size(found: list[Path]) -> int:
     return sum(path.lstat().st_size for path in found)
 
 
-def corrupt(found: list[Path], advance: Callable[[int], None] = lambda _: None) -> Iterator[Path]:
-    """Those of the objects whose content is not what their name says; `advance` is told of each byte read."""
+def examine(found: list[Path], advance: Callable[[int], None] = lambda _: None) -> Iterator[Finding]:
+    """What is wrong with any of the objects; `advance` is told of each byte read."""
     for path in found:
         digest = hashlib.md5(usedforsecurity=False)
-        with contextlib.suppress(OSError), path.open("rb") as stream:  # what cannot be read does not match either
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
-                advance(len(chunk))
-        if digest.hexdigest() != path.parent.name + path.name.removesuffix(".dir"):
-            yield path
-
-
-def concerned(damaged: list[Path], folder: Path) -> list[Corrupt]:
-    """Each damaged object with the outputs that the current dvc.lock needs it for."""
-    owners = needed(folder)
-    return [Corrupt(path, owners.get(path, [])) for path in damaged]
+        try:
+            with path.open("rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    digest.update(chunk)
+                    advance(len(chunk))
+        except OSError as error:
+            # a folder or a broken link is no object; what only may not be read may well be a sound one
+            gone = isinstance(error, IsADirectoryError | FileNotFoundError)
+            yield Finding(path, f"cannot be read ({error.strerror})", corrupt=gone)
+        else:
+            if digest.hexdigest() != path.parent.name + path.name.removesuffix(".dir"):
+                yield Finding(path, "not what its name says", corrupt=True)
 
 
 def needed(folder: Path) -> dict[Path, list[str]]:
@@ -85,15 +86,9 @@ def outputs() -> list[tuple[str, str]]:
         return []
     try:
         stages: Any = params.parse(LOCK).get("stages")
-        return [(out["path"], out["md5"]) for stage in stages.values() for out in stage.get("outs", [])]
+        return [(f"{out['path']}", f"{out['md5']}") for stage in stages.values() for out in stage.get("outs", [])]
     except (InputError, AttributeError, KeyError, TypeError) as error:
         raise InputError(
             f"{LOCK}: not whole, as when DVC was killed while it wrote it; `git restore {LOCK}`, or remove it if git "
             "has none: `dvc repro` then takes what was finished from the cache"
         ) from error
-
-
-def remove(damaged: list[Path]) -> None:
-    """Delete damaged objects, so that DVC fetches or makes them again."""
-    for path in damaged:
-        stage.remove(path)

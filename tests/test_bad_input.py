@@ -6,6 +6,7 @@ this process, through the very module that `python -m` runs; some run a second t
 
 # ruff: noqa: E501 – a row a case reads better than a screen a case
 
+import ctypes
 import gzip
 import hashlib
 import io
@@ -40,7 +41,6 @@ Harm = Callable[[Path], object]
 CHECK, RECIPE = "mnist check", "mnist recipe mlp"
 STAGES = [f"stages.{name}" for name in ("download", "normalise", "train", "evaluate", "plot_predictions")]
 DOWNLOAD, NORMALISE, TRAIN, EVALUATE, PLOT = STAGES
-NOBODY = 65534
 # git's and DVC's own; training's state, kept on purpose; Python's own
 UNTOUCHED = {".git", "tmp", ".resume", "__pycache__"}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -284,11 +284,9 @@ def unlikely(root: Path) -> None:
     (root / PREDICTIONS).write_text("\n".join(lines) + "\n")
 
 
-def unreadable(root: Path) -> None:
-    """Put a folder in the place of an object of the cache."""
-    found = sorted(path for path in (root / ".dvc/cache/files/md5").glob("*/*") if path.suffix != ".dir")
-    found[0].unlink()
-    found[0].mkdir()
+def an_object(root: Path) -> Path:
+    """A file of DVC's cache."""
+    return min(path for path in (root / ".dvc/cache/files/md5").glob("*/*") if path.suffix != ".dir")
 
 
 def small(name: str) -> str:
@@ -435,7 +433,7 @@ STAGE_CASES = [
     Case("dvc.yaml broken", TRAIN, swap("dvc.yaml", ("stages:", "stages: [")),
          r"dvc\.yaml, line \d+, .*not valid YAML"),
     Case("a stage lost", PLOT, swap("dvc.yaml", ("plot-predictions:", "plot:")),
-         r"dvc\.yaml: stages\.plot-predictions"),
+         r"dvc\.yaml: stages: plot-predictions: missing"),
     Case("no model", EVALUATE, gone(MODEL), "model.safetensors: missing.*dvc repro"),
     *(Case(f"the model cut to {n}", EVALUATE, cut(MODEL, n), "model.safetensors: .*trains it anew")
       for n in (0, 1, 7, 8, 9, 100, 2000, -1)),
@@ -529,7 +527,11 @@ STAGE_CASES = [
          patch(small(IMAGES), 16, bytes(1200 * 784))), "normalise.std: auto: all training pixels are the same; set"),
     Case("no dvc.yaml", CHECK, gone("dvc.yaml"), r"dvc\.yaml: cannot be read: .*git restore"),
     Case("dvc.yaml broken", CHECK, swap("dvc.yaml", ("stages:", "stages: [")), r"dvc\.yaml, line \d+, .*not valid YAML"),
-    Case("a stage without deps", TRAIN, text("dvc.yaml", "stages: {train: 7}"), r"dvc\.yaml: stages\.train: has no list"),
+    *(Case(f"stages that are {found}", CHECK, text("dvc.yaml", found), rf"dvc\.yaml: stages{place}\b.*: .*`git restore dvc.yaml`")
+      for found, place in {"stages: 7": "", "stages: {train: 7}": r"\.train", "stages: {train: {deps: 7}}": r"\.train\.deps",
+                           "stages: {train: {deps: [7]}}": r"\.train\.deps\.0", "stages: {a: {params: [7]}}": r"\.a\.params\.0",
+                           "stages: {a: {params: }}": r"\.a\.params", "stages: {a: {outs: 7}}": r"\.a\.outs"}.items()),
+    Case("no stage of its name", TRAIN, text("dvc.yaml", "stages: {}"), r"dvc\.yaml: stages: train: missing"),
     Case("parameters in a file that is not there", PLOT, swap("dvc.yaml", ("[plot]", "[plot, more.yaml: [a]]")),
          r"more\.yaml: cannot be read"),
     *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock: not whole")
@@ -563,7 +565,10 @@ STAGE_CASES = [
         (root / READY / "train_images.npy").read_bytes().replace(b"(1000, 28, 28)", shape.encode())),
         r"train_images\.npy: cannot be used .*`dvc repro`")
       for shape in ("(-100, 28, 28)", "(1000, 28, 28[", "(9**9, 28, 28)", "(10**30,28,28)")),
-    Case("an object that cannot be read", "mnist verify", lambda root: unreadable(root), r"cache.* 1 corrupt; "),
+    Case("a folder for an object", "mnist verify", lambda root: instead(
+        str(an_object(root).relative_to(root)), Path.mkdir)(root), r"cache.* 1 corrupt; "),
+    Case("no right to read an object", "mnist verify --remove", lambda root: an_object(root).chmod(0),
+         r"cache.* 1 cannot be read and are left alone; give yourself access"),
     Case("a folder to draw into", "mnist compare --images data", lambda _: None, r"data is a folder.*\(see --help\)", 2),
     Case("no folder to draw into", "mnist compare --images no/a.png", lambda _: None, r"no folder no; mkdir.*--help\)", 2),
     Case("no folder to report into", "mnist report --output no/a.html", lambda _: None, r"no folder no; mkdir.*help\)", 2),
@@ -649,15 +654,18 @@ def check_refusal(case: Case, status: object, stderr: str) -> None:
 
 @contextmanager
 def without_privileges() -> Iterator[None]:
-    """Let file permissions hold even for root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(NOBODY)
+    """Let file permissions hold even for root: give up the two capabilities that override them, capabilities(7)."""
+    libc = ctypes.CDLL(None)
+    header, sets = (ctypes.c_uint32 * 2)(0x20080522), (ctypes.c_uint32 * 6)()  # linux/capability.h, version 3
+    assert libc.capget(header, sets) == 0
+    before = sets[0]  # the effective ones
+    sets[0] &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(header, sets) == 0
     try:
         yield
     finally:
-        os.seteuid(0)
+        sets[0] = before
+        assert libc.capset(header, sets) == 0
 
 
 def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
@@ -679,8 +687,6 @@ def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
 def test_bad_input_is_refused_in_one_line_and_nothing_is_harmed(
     case: Case, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.path.chmod(0o755)
-    (project.path / "data").chmod(0o777)  # for nobody, in some cases
     case.harm(project.path)
     monkeypatch.chdir(project.path)
     before = contents(project.path)

@@ -1,11 +1,14 @@
 """States of earlier runs: the latest are kept, and none that is in use is removed."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mnist import resume
+from tests.conftest import ROOT
 
 
 def keys(folder: Path) -> set[str]:
@@ -41,3 +44,33 @@ def test_a_state_in_use_is_not_pruned(folder: Path) -> None:
         for k in range(resume.KEPT):
             use(f"run{k}", at=1000 + k)
         assert keys(folder) == {"in-use", *(f"run{k}" for k in range(resume.KEPT))}
+
+
+def start(program: str) -> subprocess.Popen[str]:
+    """Another process of the project's."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from mnist import resume\n{program}"], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def test_a_second_process_waits_for_the_state_that_a_first_one_uses(folder: Path) -> None:
+    first, second = (start("with resume.checkpoint('key'): print('in', flush=True), input()") for _ in range(2))
+    shown = {process: process.stdout.readline() for process in (first, second) if process.stdout}
+    assert sorted(shown.values()) == [
+        f"{folder}/.resume/key: another process is at it; waiting for it to end\n",
+        "in\n",
+    ]
+    inside, waiting = sorted(shown, key=lambda process: shown[process] != "in\n")
+    inside.communicate("\n", timeout=60)
+    assert waiting.communicate("\n", timeout=60)[0] == "in\n"
+    assert (inside.returncode, waiting.returncode) == (0, 0)
+
+
+def test_two_processes_prune_at_the_same_time(folder: Path) -> None:
+    program = "import os\nfor k in range(100):\n    with resume.checkpoint(f'{os.getpid()}-{k}'): pass"
+    both = [start(program) for _ in range(2)]
+    for process in both:
+        shown, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, shown
+    assert len(keys(folder)) == resume.KEPT

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import nn, optim
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 
 from mnist import dataset, idx, models, params, resume, training
@@ -39,26 +40,25 @@ def fresh(model: str) -> nn.Sequential:
     return nn.Sequential(models.Normalise(0.5, 0.5), models.NETWORKS[model](28, 28, 10))
 
 
-def plain_losses(model: nn.Module, split: dataset.Split, order: list[int], rate: float) -> list[float]:
+def plain_losses(model: nn.Module, images: list[np.ndarray[Any, Any]], labels: list[int], rate: float) -> list[float]:
     """The article's loop: each image on its own through PIL and torchvision's transforms, `loss.item()` each step."""
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
     losses = []
-    for start in range(0, len(order), 64):
-        index = order[start : start + 64]
-        images = torch.stack([transform(Image.fromarray(split.images[k])) for k in index])
-        labels = torch.tensor([int(split.labels[k]) for k in index])
+    for start in range(0, len(images), 64):
+        batch = torch.stack([transform(Image.fromarray(image)) for image in images[start : start + 64]])
         optimizer.zero_grad()
-        loss = nn.CrossEntropyLoss()(model(images), labels)
+        loss = nn.CrossEntropyLoss()(model(batch), torch.tensor(labels[start : start + 64]))
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     return losses
 
 
+@pytest.mark.parametrize("shift", [0, 2])
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
 def test_step_by_step_the_losses_are_those_of_the_articles_loop(
-    model: str, split: dataset.Split, monkeypatch: pytest.MonkeyPatch
+    model: str, shift: int, split: dataset.Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[float] = []
 
@@ -70,15 +70,57 @@ def test_step_by_step_the_losses_are_those_of_the_articles_loop(
     monkeypatch.setitem(training.LOSSES, "cross_entropy", noted)
     ours, theirs, idle = fresh(model), fresh(model)[1], fresh(model)[1]
     torch.manual_seed(5)
-    (row,) = training.train(ours, chosen(epochs=1, learning_rate=0.05), split, None, resume.Checkpoint(None))
+    given = chosen(epochs=1, learning_rate=0.05, shift=shift)
+    (row,) = training.train(ours, given, split, None, resume.Checkpoint(None))
     torch.manual_seed(5)
     order = torch.randperm(800).tolist()
-    expected = plain_losses(theirs.train(), split, order, 0.05)
+    offsets = torch.randint(2 * shift + 1, (2, 800), dtype=torch.uint8)
+    images = [
+        np.pad(split.images[k], shift)[down : down + 28, right : right + 28]
+        for k, down, right in zip(order, *offsets.tolist(), strict=True)
+    ]
+    labels = [int(split.labels[k]) for k in order]
+    expected = plain_losses(theirs.train(), images, labels, 0.05)
     assert len(found) == 13
     assert found == pytest.approx(expected, rel=1e-5)
     assert row.train_loss == pytest.approx(np.mean(expected), rel=1e-5)
-    untrained = plain_losses(idle.train(), split, order, 0.0)
+    untrained = plain_losses(idle.train(), images, labels, 0.0)
     assert max(np.abs(np.subtract(found, untrained))) > 0.05  # so the steps count in what was compared
+
+
+class ReadingBack(TorchDispatchMode):
+    """Counts what a GPU would have to finish all its work for: a value that the program itself wants to know."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func.overloadpacket.__name__ in ("_local_scalar_dense", "nonzero", "equal")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_nothing_is_read_back_at_each_step(model: str, split: dataset.Split) -> None:
+    counts = []
+    for size in (64, 400):  # 13 steps, and 2
+        with ReadingBack() as reading:
+            training.train(
+                fresh(model), chosen(epochs=1, shift=2, batch_size=size), split, None, resume.Checkpoint(None)
+            )
+        counts.append(reading.count)
+    assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_on_a_gpu_the_losses_are_those_of_the_cpu_and_the_same_each_time(model: str, split: dataset.Split) -> None:
+    losses = []
+    for device in ("cpu", "cuda", "cuda"):
+        torch.manual_seed(0)
+        given = chosen(epochs=2, shift=2, learning_rate=0.05, device=device)
+        history = training.train(fresh(model), given, split, split, resume.Checkpoint(None))
+        losses.append([row.train_loss for row in history])
+    assert losses[1] == losses[2]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:

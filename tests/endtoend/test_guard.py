@@ -1,8 +1,10 @@
 """Inputs that change while a stage runs: its result is refused and not recorded."""
 
+import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,12 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from mnist import runs, stage
+from mnist import params, stage
 from mnist.console import InputError
 from tests.conftest import ROOT, Project
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
-PARAMS = runs.flat(YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8")))
+PARAMS = params.flat(YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8")))
 ANOTHER: dict[str, Any] = {  # a valid value that differs, where one more is not valid
     "dataset.folder": "data/other", "dataset.download": "mnist", "normalise.mean": 0.4, "normalise.std": 0.4,
     "train.model": "cnn", "train.loss": "nll", "train.optimizer": "adam", "train.schedule": "cosine",
@@ -27,7 +29,7 @@ ANOTHER: dict[str, Any] = {  # a valid value that differs, where one more is not
 def root(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that has run; each test puts back what it edits."""
     path = tmp_path_factory.mktemp("guard") / "project"
-    shutil.copytree(template.path, path, ignore=shutil.ignore_patterns(".git", ".dvc"))
+    shutil.copytree(template.path, path, ignore=shutil.ignore_patterns(".git", "cache"))
     shutil.copytree(path / "data/small", path / "data/other")
     return path
 
@@ -35,6 +37,17 @@ def root(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def state(path: Path) -> dict[str, float]:
     """When each file of the project was last written."""
     return {str(file): file.stat().st_mtime_ns for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+@contextlib.contextmanager
+def put_back(path: Path) -> Iterator[bytes]:
+    """Gives a file's content, and puts it back afterwards with the times it had."""
+    content, times = path.read_bytes(), path.stat()
+    try:
+        yield content
+    finally:
+        path.write_bytes(content)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def refused(name: str, edit: Any) -> str:
@@ -53,9 +66,8 @@ def refused(name: str, edit: Any) -> str:
 )
 def test_a_parameter_of_the_stage(name: str, key: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
-    before = Path("params.yaml").read_bytes()
     editor = YAML()
-    tree = editor.load(before)
+    tree = editor.load(Path("params.yaml"))
     section, word = key.split(".")
     tree[section][word] = ANOTHER.get(key, tree[section][word] + 1 if key not in ANOTHER else None)
 
@@ -63,21 +75,16 @@ def test_a_parameter_of_the_stage(name: str, key: str, root: Path, monkeypatch: 
         with Path("params.yaml").open("w") as out:
             editor.dump(tree, out)
 
-    try:
-        assert key.split(".")[0] in refused(name, edit)
-    finally:
-        Path("params.yaml").write_bytes(before)
+    with put_back(Path("params.yaml")):
+        assert refused(name, edit).startswith(f"{name}: params.yaml: {key}")
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate"])
 def test_a_pinned_library_of_the_stage(name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     file = Path("pyproject.toml")
-    before = file.read_text("utf-8")
-    try:
-        assert "numbers" in refused(name, lambda: file.write_text(before.replace('"torch==2', '"torch>=2'), "utf-8"))
-    finally:
-        file.write_text(before, "utf-8")
+    with put_back(file) as before:
+        assert "numbers changed" in refused(name, lambda: file.write_bytes(before.replace(b'"torch==2', b'"torch>=2')))
 
 
 @pytest.mark.parametrize(("name", "path"), [(name, path) for name in STAGES for path in STAGES[name]["deps"]])
@@ -85,11 +92,8 @@ def test_a_dependency_of_the_stage(name: str, path: str, root: Path, monkeypatch
     monkeypatch.chdir(root)
     file = Path(path.replace("${dataset.folder}", "data/small"))
     file = next(entry for entry in sorted(file.iterdir()) if entry.is_file()) if file.is_dir() else file
-    before = file.read_bytes()
-    try:
-        assert str(file) in refused(name, lambda: file.write_bytes(before + b"\n"))
-    finally:
-        file.write_bytes(before)
+    with put_back(file) as before:
+        assert f": {file} changed" in refused(name, lambda: file.write_bytes(before + b"\n"))
 
 
 def test_a_file_more_or_fewer_in_a_folder_counts(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,22 +106,34 @@ def test_a_file_more_or_fewer_in_a_folder_counts(root: Path, monkeypatch: pytest
 def test_an_edit_taken_back_before_the_end_still_counts(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     plots = Path("mnist/plots.py")
+    with put_back(plots) as before:
 
-    def there_and_back() -> None:
-        before = plots.read_bytes()
-        plots.write_bytes(b"raise SystemExit")
-        plots.write_bytes(before)
+        def there_and_back() -> None:
+            plots.write_bytes(b"raise SystemExit")
+            plots.write_bytes(before)
 
-    assert "mnist/plots.py" in refused("plot-predictions", there_and_back)
+        assert "mnist/plots.py" in refused("plot-predictions", there_and_back)
 
 
 def test_what_the_stage_does_not_declare_may_change(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
-    before = Path("params.yaml").read_text("utf-8")
-    with stage.run("evaluate"):
-        Path("params.yaml").write_text(before.replace("epochs: 2", "epochs: 3 # more"), "utf-8")
+    with put_back(Path("params.yaml")) as before, put_back(Path("mnist/plots.py")), stage.run("evaluate"):
+        Path("params.yaml").write_bytes(before.replace(b"epochs: 2", b"epochs: 3 # more"))
         os.utime("mnist/plots.py")
-    Path("params.yaml").write_text(before, "utf-8")
+
+
+@pytest.mark.slow
+def test_code_edited_before_the_stage_has_taken_note_of_it_may_have_been_imported(project: Project) -> None:
+    """The script itself is, for one. While the stage waits for another run of it there is all the time for an edit."""
+    with stage.locked(project.path / ".dvc/tmp/evaluate.lock", "this test"):
+        running = project.start("python", "-m", "stages.evaluate")
+        assert running.stdout
+        assert "another process is at it" in running.stdout.readline()
+        project.edit("python -m stages.evaluate", "python -m  stages.evaluate", "stages/evaluate.py")
+    shown, _ = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert shown.startswith("error: evaluate: stages/evaluate.py changed while the stage ran")
+    project.succeed("python", "-m", "stages.evaluate")
 
 
 @pytest.mark.slow
@@ -130,7 +146,7 @@ def test_dvc_records_nothing_of_a_run_whose_inputs_changed(project: Project) -> 
         line for line in iter(running.stdout.readline, "") if not line.startswith("epoch 1:") or epoch_one(project)
     ]
     assert running.wait() != 0
-    assert any("params.yaml: train changed while the stage ran" in line for line in shown), shown
+    assert any("params.yaml: train.epochs changed while the stage ran" in line for line in shown), shown
     assert (project.path / "dvc.lock").read_bytes() == lock
     assert project.repro() == ["train", "evaluate", "plot-predictions"]
     assert json.loads((project.path / "metrics/train.json").read_text())["epochs"] == 5
@@ -180,16 +196,22 @@ def test_two_experiments_at_the_same_time_come_to_what_each_comes_to_alone(proje
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])
-def test_a_stage_ends_with_the_dvc_that_started_it(shell: str, project: Project) -> None:
-    """bash gives its place to the stage that it starts; Debian's sh stays between DVC and the stage."""
+def test_a_stage_ends_with_the_dvc_that_started_it(shell: str, at_once: bool, project: Project) -> None:
+    """bash gives its place to the stage that it starts; Debian's sh stays between DVC and the stage.
+
+    Killed at once, DVC is gone before the stage has looked who started it.
+    """
     project.edit("epochs: 2", "epochs: 100000")
     running = project.start("dvc", "repro", SHELL=shell)
     assert running.stdout
-    while not running.stdout.readline().startswith("epoch 1:"):
+    while not running.stdout.readline().startswith("> python -m stages.train" if at_once else "epoch 1:"):
         assert running.poll() is None
-    children = psutil.Process(running.pid).children(recursive=True)
-    assert any("stages.train" in child.cmdline() for child in children)
+    children: list[psutil.Process] = []
+    while not any("stages.train" in " ".join(child.cmdline()) for child in children):
+        assert running.poll() is None
+        children = psutil.Process(running.pid).children(recursive=True)
     running.kill()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []

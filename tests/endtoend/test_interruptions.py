@@ -77,9 +77,11 @@ def test_killed_at_random_moments_it_comes_to_the_same_bytes(
     hashes, seconds = uninterrupted
     project = copy(long, tmp_path / "project")
     chance = random.Random(seed)
+    interrupted = 0
     for kill in range(5):
-        killed(project, chance.uniform(0, seconds), dvc_alone=kill % 2 == 0)
-    mend(project)
+        interrupted += killed(project, chance.uniform(0, seconds), dvc_alone=kill % 2 == 0)
+        mend(project)
+    assert interrupted
     project.repro()
     assert project.hashes() == hashes
     assert project.succeed("dvc", "status") == "Data and pipelines are up to date.\n"
@@ -176,6 +178,31 @@ def test_interrupted_while_it_imports_it_says_no_more_than_that(project: Project
         rest, _ = running.communicate()
         assert "Traceback" not in rest, rest
         assert running.returncode in (-signal.SIGINT, 130, 0)
+
+
+def test_what_a_killed_check_has_unpacked_goes_with_the_next_one(project: Project) -> None:
+    left = project.path / "data/.check.partial"
+    left.mkdir()
+    (left / "images").touch()
+    project.succeed("python", "-m", "mnist", "check")
+    assert not left.exists()
+
+
+SMALL_DISK = """
+    mount -t tmpfs -o size=$(($(du -sk data/raw | cut -f1) + 600))k tmpfs small-disk &&
+    cp -a data/raw small-disk && mount --bind small-disk data && exec python -m stages.normalise
+"""
+
+
+def test_a_disk_that_fills_up_while_arrays_are_written_gives_one_line(project: Project) -> None:
+    (project.path / "small-disk").mkdir()
+    if project.run("unshare", "--map-root-user", "--mount", "true").returncode != 0:
+        pytest.skip("this system lets nobody mount a disk of their own")
+    before = project.hashes()
+    done = project.run("unshare", "--map-root-user", "--mount", "bash", "-c", SMALL_DISK)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == "error: normalise, reading or writing: No space left on device; make room on the disk\n"
+    assert project.hashes() == before
 
 
 @pytest.mark.parametrize("stage", ["download", "normalise", "train", "evaluate", "plot_predictions"])
