@@ -51,9 +51,13 @@ def test_every_section_of_the_parameters_belongs_to_one_stage() -> None:
     assert sorted(declared) == sorted(params.Params.model_fields)
 
 
-@pytest.mark.parametrize("stage", ["train", "evaluate"])
-def test_the_libraries_that_decide_the_numbers_are_declared(stage: str) -> None:
-    assert {"pyproject.toml": ["project.optional-dependencies.numbers"]} in STAGES[stage]["params"]
+@pytest.mark.parametrize(
+    ("stage", "lists"),
+    [("train", ["numbers"]), ("evaluate", ["numbers", "evaluation"]), ("plot-predictions", ["drawing"])],
+)
+def test_the_libraries_that_decide_a_result_are_declared(stage: str, lists: list[str]) -> None:
+    names = [f"project.optional-dependencies.{name}" for name in lists]
+    assert {"pyproject.toml": names} in STAGES[stage]["params"]
 
 
 def test_what_pyproject_names_is_pinned_the_same_in_requirements() -> None:

@@ -79,12 +79,23 @@ def test_a_parameter_of_the_stage(name: str, key: str, root: Path, monkeypatch: 
         assert refused(name, edit).startswith(f"{name}: params.yaml: {key}")
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate"])
-def test_a_pinned_library_of_the_stage(name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "library", "pins"),
+    [
+        ("train", b"torch", "numbers"),
+        ("evaluate", b"torch", "numbers"),
+        ("evaluate", b"scipy", "evaluation"),
+        ("plot-predictions", b"matplotlib", "drawing"),
+    ],
+)
+def test_a_pinned_library_of_the_stage(
+    name: str, library: bytes, pins: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(root)
     file = Path("pyproject.toml")
     with put_back(file) as before:
-        assert "numbers changed" in refused(name, lambda: file.write_bytes(before.replace(b'"torch==2', b'"torch>=2')))
+        edited = before.replace(b'"%b==' % library, b'"%b>=' % library)
+        assert f"{pins} changed" in refused(name, lambda: file.write_bytes(edited))
 
 
 @pytest.mark.parametrize(("name", "path"), [(name, path) for name in STAGES for path in STAGES[name]["deps"]])

@@ -58,9 +58,12 @@ def test_a_newer_torch_in_the_pins_is_not_recorded_before_it_is_installed(projec
     assert (project.path / "dvc.lock").read_bytes() == before
 
 
-def test_a_plotting_library_of_another_version_does_not_train_anew(project: Project) -> None:
-    project.edit('"matplotlib==', '"matplotlib>=', "pyproject.toml")
-    assert project.repro() == []
+@pytest.mark.parametrize(
+    ("library", "stages"), [("matplotlib", ["plot-predictions"]), ("scipy", ["evaluate"]), ("typer", [])]
+)
+def test_another_version_of_a_library_runs_what_it_decides(library: str, stages: list[str], project: Project) -> None:
+    project.edit(f'"{library}==', f'"{library}>=', "pyproject.toml")
+    assert project.repro() == stages
 
 
 def test_metrics_and_parameters_can_be_compared_as_dvc_users_do(project: Project) -> None:
