@@ -31,7 +31,7 @@ def figures() -> list[Figure]:
         ]
         article, ours, floor = in_turn(sides, REPETITIONS)
     for theirs, own in zip(losses["article"], losses["train"], strict=True):
-        if abs(theirs - own) > 0.1 * theirs:
+        if abs(theirs - own) > 0.01 * theirs:  # the same initial weights, another order of images
             raise SystemExit(f"not a fair race: the article's loop comes to a loss of {theirs}, train's to {own}")
     same = f"losses {losses['article'][0]:.3f} and {losses['train'][0]:.3f}"
     return [

@@ -38,7 +38,6 @@ def from_nothing(source: Path, folder: Path) -> list[Figure]:
     for k in range(3):
         project = clone(source, folder / f"fresh{k}")
         start = time.perf_counter()
-        printed = []
         with subprocess.Popen(["dvc", "repro"], cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as dvc:
             assert dvc.stdout
             printed = [time.perf_counter() for line in dvc.stdout if line.startswith("epoch ")]

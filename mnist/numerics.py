@@ -30,6 +30,6 @@ def pin(threads: int) -> None:
 
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms() takes a second to import
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # a debugging aid that costs time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False  # would choose algorithms by their speed on the day
