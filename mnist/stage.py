@@ -133,20 +133,29 @@ def end_with_dvc(name: str) -> None:
     Raises InputError if DVC has ended already.
     """
     try:
-        # DVC tells the stage's name to the shell that it starts, and through it to us, but not to itself
-        dvc = next(p for p in psutil.Process().parents() if p.environ().get("DVC_STAGE") != name)
+        dvc = started_by(name)
         ended = os.pidfd_open(dvc.pid)
-        is_dvc = re.search("python|dvc", Path(dvc.exe()).name)  # orphans are given to another process
-    except (psutil.Error, ProcessLookupError, StopIteration):
-        is_dvc = None
-    if not is_dvc:
-        raise InputError(f"{name}: the dvc that started it has ended, so it ends as well; run dvc repro again")
+    except psutil.AccessDenied:
+        return  # a system that lets nobody look at processes; the lock must do
+    except (psutil.NoSuchProcess, ProcessLookupError) as error:
+        raise InputError(f"{name}: the dvc that started it has ended, so it ends too; run dvc repro again") from error
 
     def wait() -> None:
         select.select([ended], [], [])
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def started_by(name: str) -> psutil.Process:
+    """The DVC that has started this process as its stage. Raises NoSuchProcess if it has left its child to another."""
+    for process in psutil.Process().parents():
+        # DVC tells the stage's name to the shell that it starts, and through it to us, but not to itself
+        if process.pid == 1 or process.environ().get("DVC_STAGE") != name:
+            if re.search("python|dvc", "".join(process.cmdline()[:1])):
+                return process
+            break
+    raise psutil.NoSuchProcess(os.getppid())
 
 
 @contextlib.contextmanager
