@@ -29,7 +29,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def make_long(path: Path) -> Project:
     project = make_project(path)
-    project.edit("epochs: 2", "epochs: 40")
+    project.edit("epochs: 2", "epochs: 200")
     commit(project, "more epochs")
     return project
 
@@ -78,10 +78,10 @@ def test_killed_at_random_moments_it_comes_to_the_same_bytes(
     project = copy(long, tmp_path / "project")
     chance = random.Random(seed)
     interrupted = 0
-    for kill in range(5):
-        interrupted += killed(project, chance.uniform(0, seconds), dvc_alone=kill % 2 == 0)
+    for kill in range(5):  # each run comes a bit further, as what has been finished or saved is not done again
+        interrupted += killed(project, chance.uniform(0, seconds / 3), dvc_alone=kill % 2 == 0)
         mend(project)
-    assert interrupted
+    assert interrupted >= 3
     project.repro()
     assert project.hashes() == hashes
     assert project.succeed("dvc", "status") == "Data and pipelines are up to date.\n"
@@ -149,7 +149,7 @@ def test_training_goes_on_from_its_last_epoch(
 
 def test_damaged_state_is_set_aside_and_other_parameters_state_is_not_used(long: Project, tmp_path: Path) -> None:
     project = copy(long, tmp_path / "project")
-    project.edit("epochs: 40", "epochs: 2")
+    project.edit("epochs: 200", "epochs: 2")
     project.repro("train")
     hashes = project.hashes()
     (state,) = (project.path / ".resume").glob("*/state")
