@@ -532,7 +532,7 @@ STAGE_CASES = [
                            "stages: {train: {deps: [7]}}": r"\.train\.deps\.0", "stages: {a: {params: [7]}}": r"\.a\.params\.0",
                            "stages: {a: {params: }}": r"\.a\.params", "stages: {a: {outs: 7}}": r"\.a\.outs"}.items()),
     Case("no stage of its name", TRAIN, text("dvc.yaml", "stages: {}"), r"dvc\.yaml: stages: train: missing"),
-    Case("parameters in a file that is not there", PLOT, swap("dvc.yaml", ("[plot]", "[plot, more.yaml: [a]]")),
+    Case("parameters in a file that is not there", PLOT, swap("dvc.yaml", ("      - plot\n", "      - plot\n      - more.yaml: [a]\n")),
          r"more\.yaml: cannot be read"),
     *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock: not whole")
       for name, content in {"of a conflict": "<<<<<<< HEAD\na: 1\n", "empty": "", "a list": "[]", "of one stage": "stages: 1",
