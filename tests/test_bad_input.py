@@ -1,7 +1,8 @@
 """Whatever is wrong with an input: one line that names the place and the remedy, exit status 1 or 2, nothing harmed.
 
 Each case harms a copy of a finished project, runs a command, and compares all files with what they were. Most run in
-this process, through the very module that `python -m` runs; some run a second time as processes of their own.
+this process, through the very module that `python -m` runs; some run a second time as processes of their own. Every
+third is in the fast part of the tests.
 """
 
 # ruff: noqa: E501 – a row a case reads better than a screen a case
@@ -615,6 +616,7 @@ CASES = [
     *usage(),
 ]  # fmt: skip
 REPEATED = CASES[::24]  # as real processes
+MARKED = [pytest.param(case, marks=pytest.mark.slow if k % 3 else ()) for k, case in enumerate(CASES)]
 
 
 def identity(case: Case) -> str:
@@ -683,7 +685,7 @@ def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
     return caught.value.code
 
 
-@pytest.mark.parametrize("case", CASES, ids=identity)
+@pytest.mark.parametrize("case", MARKED, ids=identity)
 def test_bad_input_is_refused_in_one_line_and_nothing_is_harmed(
     case: Case, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

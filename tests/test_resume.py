@@ -54,6 +54,7 @@ def start(program: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_second_process_waits_for_the_state_that_a_first_one_uses(folder: Path) -> None:
     first, second = (start("with resume.checkpoint('key'): print('in', flush=True), input()") for _ in range(2))
     shown = {process: process.stdout.readline() for process in (first, second) if process.stdout}
@@ -67,6 +68,7 @@ def test_a_second_process_waits_for_the_state_that_a_first_one_uses(folder: Path
     assert (inside.returncode, waiting.returncode) == (0, 0)
 
 
+@pytest.mark.slow
 def test_two_processes_prune_at_the_same_time(folder: Path) -> None:
     program = "import os\nfor k in range(100):\n    with resume.checkpoint(f'{os.getpid()}-{k}'): pass"
     both = [start(program) for _ in range(2)]

@@ -229,6 +229,7 @@ def test_a_loss_that_is_no_longer_finite_names_epoch_and_step(split: dataset.Spl
         )
 
 
+@pytest.mark.slow
 def test_going_on_from_a_checkpoint_comes_to_the_same_weights(split: dataset.Split, tmp_path: Path) -> None:
     given = chosen(model="cnn", optimizer="adam", schedule="one_cycle", shift=1, epochs=3)
 

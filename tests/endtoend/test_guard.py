@@ -98,6 +98,7 @@ def test_a_pinned_library_of_the_stage(
         assert f"{pins} changed" in refused(name, lambda: file.write_bytes(edited))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "path"), [(name, path) for name in STAGES for path in STAGES[name]["deps"]])
 def test_a_dependency_of_the_stage(name: str, path: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
