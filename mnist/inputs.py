@@ -81,16 +81,15 @@ class Pipeline(BaseModel):
 
 def note(stage: str, tree: dict[str, Any]) -> Inputs:
     """Take down what `dvc.yaml` declares for `stage`, given the content of params.yaml. Raises InputError."""
-    values, deps = declared(stage, tree)
+    values, deps = declared(stage, lookup(pipeline().stages, stage, f"{PIPELINE}: stages"), tree)
     return Inputs(values, {name: version for path in deps for name, version in versions(Path(path))})
 
 
-def declared(stage: str, tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The parameters by file and key, and the paths, that `dvc.yaml` says a stage depends on.
+def declared(stage: str, entry: Stage, tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The parameters by file and key, and the paths, that a stage's entry of `dvc.yaml` says it depends on.
 
     Raises InputError for what is not there, and for a dependency that the stage would itself replace.
     """
-    entry: Stage = lookup(pipeline().stages, stage, f"{PIPELINE}: stages")
     values: dict[str, Any] = {}
     for given in entry.params:
         # a plain entry is a key of params.yaml, another one {file: keys}, or {file: null} for all of it

@@ -14,11 +14,11 @@ def check() -> Iterator[str]:
     """Check what the stages would, change nothing, and say in a line each what is well. Raises InputError."""
     folder = verify.cache()
     check_running()
-    chosen = params.load()
-    yield f"{params.FILE}: ok"
     tree = params.parse(params.FILE)
-    for name in inputs.pipeline().stages:
-        inputs.declared(name, tree)
+    chosen = params.check(tree, str(params.FILE))
+    yield f"{params.FILE}: ok"
+    for name, entry in inputs.pipeline().stages.items():
+        inputs.declared(name, entry, tree)
     if chosen.train.device == "cuda":
         from mnist import training  # seconds, for torch
 

@@ -86,7 +86,7 @@ def outputs() -> list[tuple[str, str]]:
         return []
     try:
         stages: Any = params.parse(LOCK).get("stages")
-        return [(f"{out['path']}", f"{out['md5']}") for stage in stages.values() for out in stage.get("outs", [])]
+        return [(str(out["path"]), str(out["md5"])) for stage in stages.values() for out in stage.get("outs", [])]
     except (InputError, AttributeError, KeyError, TypeError) as error:
         raise InputError(
             f"{LOCK}: not whole, as when DVC was killed while it wrote it; `git restore {LOCK}`, or remove it if git "
