@@ -92,6 +92,12 @@ BREAKS = {
     "steps wait for the device": Break("mnist/training.py", "            loss.backward()\n", "            loss.backward()\n            loss.item()\n", "tests/test_training.py -k read_back"),
     "shifts are others": Break("mnist/training.py", "windows[torch.arange(len(images), device=images.device), down, right]", "windows[torch.arange(len(images), device=images.device), right, down]", "tests/test_training.py -k step_by_step"),
     "the optimizer is another": Break("mnist/training.py", "weight_decay=decay, fused=True)", "weight_decay=0.0, fused=True)", "tests/test_training.py -k torchs_own"),
+    "DVC records what changed code has made": Break("mnist/inputs.py", "return Inputs(values, {name: version for", "return Inputs(values, {name: version for _ in [] for", f"{GUARD} -k 'records_nothing and training'"),
+    "dvc.yaml is taken as it comes": Break("mnist/inputs.py", "    except ValidationError as error:", "    except KeyError as error:", "tests/test_bad_input.py -k 'stages_that or stages that'"),
+    "another SciPy evaluates nothing anew": Break("dvc.yaml", ", project.optional-dependencies.evaluation]", "]", "tests/endtoend/test_reruns.py -k scipy"),
+    "another matplotlib draws nothing anew": Break("dvc.yaml", "      - pyproject.toml: [project.optional-dependencies.drawing]\n", "", "tests/endtoend/test_reruns.py -k matplotlib"),
+    "a library of DVC's trains anew": Break("dvc.yaml", "project.optional-dependencies.drawing]", "project.dependencies]", "tests/endtoend/test_reruns.py -k typer"),
+    "AdamW is another": Break("mnist/training.py", "        weights, rate, weight_decay=decay, fused=True", "        weights, rate, weight_decay=0.0, fused=True", "tests/test_training.py -k torchs_own"),
     "the page is always light": Break("mnist/report.html", "(prefers-color-scheme: dark)", "(prefers-color-scheme: grey)", "tests/test_pages.py -k dark"),
     "pictures are not printed": Break("mnist/report.html", "figure, tr { break-inside: avoid; }", "figure { display: none; }", "tests/test_pages.py -k printed"),
 }  # fmt: skip

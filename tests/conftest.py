@@ -20,6 +20,8 @@ numerics.pin(threads=1)  # before any test imports torch
 ROOT = Path(__file__).parents[1]
 # MKL adds up in another order on other vendors' processors, so the committed bytes can be those of one vendor only
 COMMITTED_BYTES = "GenuineIntel" in Path("/proc/cpuinfo").read_text()
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+needs_fashion = pytest.mark.skipif(not FASHION.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
 SMALL = {"train": 1200, "test": 300}
 OUTPUTS = ["data/raw", "data/normalised", "models", "metrics"]
 

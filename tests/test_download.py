@@ -15,15 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torchvision import datasets
 
 from mnist import idx, sources
 from mnist.console import InputError
-from tests.conftest import Project
+from tests.conftest import FASHION, Project, needs_fashion
 
 pytestmark = pytest.mark.slow
-datasets = pytest.importorskip("torchvision.datasets")
 
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 IMAGES = np.arange(40 * 28 * 28).reshape(40, 28, 28).astype(np.uint8)
 LABELS = np.tile(np.arange(10), 4).astype(np.uint8)
 NAMES = [f"{name}.gz" for name in (*sources.IMAGES.values(), *sources.LABELS.values())]
@@ -148,11 +147,11 @@ def test_emnist_comes_upright_and_its_letters_count_from_0(
     assert np.array_equal(fetched_labels["test"], labels)
 
 
-@pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+@needs_fashion
 def test_all_of_fashion_mnist_is_fetched_and_is_the_original(mirror: tuple[str, Path], project: Project) -> None:
     address, folder = mirror
     for name in NAMES:
-        (folder / name).symlink_to(DEBIAN / name)
+        (folder / name).symlink_to(FASHION / name)
     # the same content as torchvision's, gzipped anew, so with other checksums
     place = {"mirrors": [address], "resources": [(name, md5(folder / name)) for name in NAMES]}
     project.edit("download: null", "download: fashion-mnist")

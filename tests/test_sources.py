@@ -10,10 +10,9 @@ import pytest
 
 from mnist import idx, sources
 from mnist.console import InputError
-from tests.conftest import ROOT, write_small
+from tests.conftest import FASHION, ROOT, needs_fashion, write_small
 
 MNIST = ROOT / "data/mnist"
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 LABELS = sources.LABELS["train"]
 
 
@@ -79,9 +78,9 @@ def test_the_bundled_data_set_is_mnist(raw: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+@needs_fashion
 def test_fashion_mnist_is_recognised_and_brings_its_class_names(raw: Path) -> None:
-    sources.copy(DEBIAN, raw)
+    sources.copy(FASHION, raw)
     assert sources.load(raw)[0].name == "fashion-mnist"
     assert sources.load(raw)[0].classes[9] == "Ankle boot"
 

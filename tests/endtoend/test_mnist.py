@@ -2,18 +2,16 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 from mnist import results
-from tests.conftest import COMMITTED_BYTES, ROOT, Project, copy
+from tests.conftest import COMMITTED_BYTES, FASHION, ROOT, Project, copy, needs_fashion
 
 pytestmark = pytest.mark.slow
 
 # what the article prints as the mean training loss of epochs 4 to 10
 ARTICLE = [0.4226, 0.3805, 0.3552, 0.3370, 0.3234, 0.3124, 0.3027]
-FASHION = Path("/usr/share/datasets/fashion-mnist")
 ANOTHER_PROCESSOR = 0.002  # by so much may an accuracy differ on one
 
 
@@ -70,7 +68,7 @@ def test_a_recipe_reaches_its_accuracy(checkout: Project, recipe: str, least: fl
     assert accuracy(checkout) == pytest.approx(stated(recipe), abs=ANOTHER_PROCESSOR)
 
 
-@pytest.mark.skipif(not FASHION.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+@needs_fashion
 def test_another_data_set_runs_by_changing_its_folder(checkout: Project) -> None:
     checkout.succeed("git", "checkout", "params.yaml")
     checkout.edit("folder: data/mnist ", f"folder: {FASHION} ")
