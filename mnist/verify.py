@@ -82,12 +82,15 @@ def needed(folder: Path) -> dict[Path, list[str]]:
 
 def outputs() -> list[tuple[str, str]]:
     """Path and MD5 of each output in dvc.lock; none if there is no such file. Raises InputError if it is damaged."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
     if not LOCK.exists():
         return []
     try:
-        stages: Any = params.parse(LOCK).get("stages")
+        stages: Any = COMPILED_LOCKFILE_SCHEMA(params.parse(LOCK))["stages"]
         return [(str(out["path"]), str(out["md5"])) for stage in stages.values() for out in stage.get("outs", [])]
-    except (InputError, AttributeError, KeyError, TypeError) as error:
+    except (InputError, Invalid, KeyError, TypeError) as error:
         raise InputError(
             f"{LOCK}: not whole, as when DVC was killed while it wrote it; `git restore {LOCK}`, or remove it if git "
             "has none: `dvc repro` then takes what was finished from the cache"
