@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if "MAKE" not in name}  # of a `make test` around us
     command = ["make", *arguments]
-    return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 def python_saying(folder: Path, version: str) -> Path:

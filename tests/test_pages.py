@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import Project, copy
+from tests.conftest import PATIENCE, Project, copy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -24,7 +24,7 @@ def browsed(page: Path, *options: str) -> str:
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
     command += [f"--user-data-dir={page.parent / 'profile'}", "--virtual-time-budget=10000", *options]
     return subprocess.run(
-        [*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, check=True, timeout=120
+        [*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, check=True, timeout=PATIENCE
     ).stdout
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mnist import resume
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 
 def keys(folder: Path) -> set[str]:
@@ -63,8 +63,8 @@ def test_a_second_process_waits_for_the_state_that_a_first_one_uses(folder: Path
         "in\n",
     ]
     inside, waiting = sorted(shown, key=lambda process: shown[process] != "in\n")
-    inside.communicate("\n", timeout=60)
-    assert waiting.communicate("\n", timeout=60)[0] == "in\n"
+    inside.communicate("\n", timeout=PATIENCE)
+    assert waiting.communicate("\n", timeout=PATIENCE)[0] == "in\n"
     assert (inside.returncode, waiting.returncode) == (0, 0)
 
 
@@ -73,6 +73,6 @@ def test_two_processes_prune_at_the_same_time(folder: Path) -> None:
     program = "import os\nfor k in range(100):\n    with resume.checkpoint(f'{os.getpid()}-{k}'): pass"
     both = [start(program) for _ in range(2)]
     for process in both:
-        shown, _ = process.communicate(timeout=60)
+        shown, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, shown
     assert len(keys(folder)) == resume.KEPT

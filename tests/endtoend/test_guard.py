@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from mnist import params, stage
 from mnist.console import InputError
-from tests.conftest import ROOT, Project
+from tests.conftest import LONG, PATIENCE, ROOT, Project
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 PARAMS = params.flat(YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8")))
@@ -137,7 +137,7 @@ def test_code_edited_before_the_stage_has_taken_note_of_it_may_have_been_importe
         assert running.stdout
         assert "another process is at it" in running.stdout.readline()
         project.edit("python -m stages.evaluate", "python -m  stages.evaluate", "stages/evaluate.py")
-    shown, _ = running.communicate(timeout=60)
+    shown, _ = running.communicate(timeout=PATIENCE)
     assert running.returncode == 1
     assert shown.startswith("error: evaluate: stages/evaluate.py changed while the stage ran")
     project.succeed("python", "-m", "stages.evaluate")
@@ -147,14 +147,14 @@ def test_code_edited_before_the_stage_has_taken_note_of_it_may_have_been_importe
 @pytest.mark.parametrize(
     ("file", "old", "new", "named"),
     [
-        ("params.yaml", "epochs: 60", "epochs: 5", "params.yaml: train.epochs"),
+        ("params.yaml", f"epochs: {LONG}", "epochs: 5", "params.yaml: train.epochs"),
         ("mnist/training.py", "MEASURED_AT_ONCE = 1000", "MEASURED_AT_ONCE = 999", "mnist/training.py"),
     ],
 )
 def test_dvc_records_nothing_of_a_run_whose_inputs_changed(
     file: str, old: str, new: str, named: str, project: Project
 ) -> None:
-    project.edit("epochs: 2", "epochs: 60")
+    project.edit("epochs: 2", f"epochs: {LONG}")
     lock = (project.path / "dvc.lock").read_bytes()
     running = project.start("dvc", "repro")
     assert running.stdout
@@ -167,13 +167,13 @@ def test_dvc_records_nothing_of_a_run_whose_inputs_changed(
     assert any(f"{named} changed while the stage ran" in line for line in shown), shown
     assert (project.path / "dvc.lock").read_bytes() == lock
     assert project.repro() == ["train", "evaluate", "plot-predictions"]
-    epochs = 5 if file == "params.yaml" else 60
+    epochs = 5 if file == "params.yaml" else LONG
     assert json.loads((project.path / "metrics/train.json").read_text())["epochs"] == epochs
 
 
 @pytest.mark.slow
 def test_a_second_repro_at_the_same_time_is_refused_and_both_are_right(project: Project) -> None:
-    project.edit("epochs: 2", "epochs: 60")
+    project.edit("epochs: 2", f"epochs: {LONG}")
     running = project.start("dvc", "repro")
     assert running.stdout
     while not running.stdout.readline().startswith("epoch 1:"):
@@ -196,7 +196,7 @@ def test_two_experiments_at_the_same_time_come_to_what_each_comes_to_alone(proje
     options = [["-S", f"train.epochs={count}"] for count in (3, 4)]
     both = [project.start("dvc", "exp", "run", "--temp", *option) for option in options]
     for process in both:
-        shown, _ = process.communicate(timeout=120)
+        shown, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, shown
     together = accuracies()
     project.succeed("dvc", "exp", "remove", "-A")
@@ -226,7 +226,7 @@ def test_a_stage_ends_with_the_dvc_that_started_it(shell: str, at_once: bool, pr
         assert running.poll() is None
         children = psutil.Process(running.pid).children(recursive=True)
     running.kill()
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert alive == []
     running.stdout.read()
     running.wait()
@@ -234,7 +234,7 @@ def test_a_stage_ends_with_the_dvc_that_started_it(shell: str, at_once: bool, pr
 
 @pytest.mark.slow
 def test_two_processes_never_train_on_one_state(project: Project) -> None:
-    project.edit("epochs: 2", "epochs: 60")
+    project.edit("epochs: 2", f"epochs: {LONG}")
     first = project.start("python", "-m", "stages.train")
     assert first.stdout
     while not first.stdout.readline().startswith("epoch 1:"):
@@ -244,6 +244,6 @@ def test_two_processes_never_train_on_one_state(project: Project) -> None:
     assert "another process is at it" in second.stdout.readline()
     first.kill()
     first.communicate()
-    shown, _ = second.communicate(timeout=120)
+    shown, _ = second.communicate(timeout=PATIENCE)
     assert second.returncode == 0
     assert shown.startswith("going on after epoch")
