@@ -91,20 +91,35 @@ def content(fs: Any, path: str, revision: str) -> bytes:
             raise InputError(f"{revision}: has no {path}, so no run of it is known; name another revision") from error
         raise InputError(
             f"{revision}: {path} is neither in git nor in DVC's cache or remote; `dvc pull` may bring it, "
-            f"else {remake(fs, revision)} makes it anew"
+            f"else {remake(fs, revision)}"
         ) from error
 
 
 def remake(fs: Any, revision: str) -> str:
-    """The command that comes to a revision's results again."""
-    if revision in (WORKSPACE, "HEAD"):
-        return "`dvc repro`"
-    if revision not in experiments():
-        return f"`dvc repro` in a checkout of {revision}"
-    trees = (params.FILE.read_bytes(), fs.read_bytes(str(params.FILE)))
-    here, there = (params.flat(params.parse_content(tree, revision)) for tree in trees)
-    options = [f" -S {key}={value}" for key, value in there.items() if here.get(key) != value]
-    return f"`dvc exp run{''.join(options)}`"
+    """What brings a revision's results into the cache, as the end of a sentence."""
+    if revision == WORKSPACE:
+        return "`dvc repro` recreates it"
+    if revision in experiments():
+        trees = (params.FILE.read_bytes(), fs.read_bytes(str(params.FILE)))
+        here, there = (params.flat(params.parse_content(tree, revision)) for tree in trees)
+        options = [f" -S {key}={value}" for key, value in there.items() if here.get(key) != value]
+        return f"`dvc exp run{''.join(options)}` recreates it"
+    lock = Path("dvc.lock")
+    if lock.exists() and same_inputs(fs.read_bytes(str(lock)).decode(), lock.read_text("utf-8", errors="replace")):
+        return (
+            "commit the results of this machine, which differ though their inputs do not, and compare with that "
+            "commit: `git commit -am 'results of this machine'`"
+        )
+    steps = ["dvc repro"] if revision == "HEAD" else [f"git checkout -q {revision}", "dvc repro", "git checkout -q -"]
+    if git("status", "--porcelain", "--untracked-files=no"):
+        steps = ["git stash", *steps, "git stash pop"]
+    return f"`{' && '.join([*steps, 'dvc repro'] if len(steps) > 1 else steps)}` recreates it"
+
+
+def same_inputs(lock: str, other: str) -> bool:
+    """Whether the results in two dvc.lock were made with the same code, parameters and data, but are not the same."""
+    made_with = [(code(text), recorded(text), data(text)) for text in (lock, other)]
+    return made_with[0] == made_with[1] and lock != other
 
 
 def check_current(repo: Any, revision: str, chosen: dict[str, Any], lock: str) -> None:

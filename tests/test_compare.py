@@ -178,12 +178,79 @@ def test_a_revision_that_is_not_there_gets_a_close_match(two_runs: Project) -> N
     assert "mian: no such revision; did you mean main?" in refused(two_runs, "mian")
 
 
+def remedy(line: str) -> str:
+    """The last command that a message names."""
+    return re.findall("`(.*?)`", line)[-1]
+
+
+def edit_code(project: Project) -> None:
+    project.edit(
+        "order = torch.randperm(len(images))", "order = torch.randperm(len(images)).flip(0)", "mnist/training.py"
+    )
+
+
+def two_commits(project: Project) -> None:
+    project.edit("epochs: 2", "epochs: 1")
+    project.repro()
+    commit(project, "another run")
+
+
 @pytest.mark.slow
-def test_an_object_in_neither_cache_nor_remote_is_named_with_what_brings_it(project: Project) -> None:
-    shutil.rmtree(project.path / ".dvc/cache")
-    line = refused(project, "HEAD", "HEAD")
-    assert "neither in git nor in DVC's cache or remote" in line
-    assert "dvc pull" in line
+@pytest.mark.parametrize(
+    ("state", "revision"), [("as it was cloned", "HEAD~1"), ("edited before the first run", "HEAD")]
+)
+def test_results_that_no_cache_has_come_back_by_the_command_that_is_named(
+    state: str, revision: str, project: Project, tmp_path: Path
+) -> None:
+    two_commits(project)
+    project.succeed("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    if state.startswith("edited"):
+        edit_code(clone)
+        clone.repro()
+    line = refused(clone, revision, revision)
+    assert "neither in git nor in DVC's cache or remote; `dvc pull` may bring it, else" in line
+    before = clone.succeed("git", "diff"), clone.hashes()
+    clone.succeed("bash", "-ec", remedy(line))
+    assert "right on the same 300 images" in clone.succeed("python", "-m", "mnist", "compare", revision, revision)
+    if state.startswith("edited"):
+        assert (clone.succeed("git", "diff"), clone.hashes()) == before
+        assert "no parameter differs" in clone.succeed("python", "-m", "mnist", "compare")
+
+
+# a machine whose libraries add up in another order
+ANOTHER_MACHINE = """
+import os, sys
+sys.path.insert(0, os.getcwd())
+try:
+    from mnist import numerics
+    numerics.INSTRUCTION_SETS["MKL_CBWR"] = "COMPATIBLE"
+except ImportError:
+    pass
+"""
+
+
+@pytest.mark.slow
+def test_on_a_machine_that_computes_other_results_the_tour_goes_on_once_they_are_committed(
+    project: Project, tmp_path: Path
+) -> None:
+    project.succeed("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    (tmp_path / "sitecustomize.py").write_text(ANOTHER_MACHINE)
+    other = Project(tmp_path / "clone")
+    other.succeed("git", "config", "user.name", "test")
+    other.succeed("git", "config", "user.email", "test@example.org")
+    done = other.run("dvc", "repro", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "train: this build of torch adds up in an order of its own, so results may differ" in done.stderr
+    line = refused(other)
+    assert "commit the results of this machine, which differ though their inputs do not" in line
+    other.succeed("bash", "-ec", remedy(line))
+    other.edit("learning_rate: 0.003", "learning_rate: 0.1")
+    other.succeed("dvc", "repro", PYTHONPATH=str(tmp_path))
+    assert "B is better by" in other.succeed("python", "-m", "mnist", "compare")
+    other.succeed("python", "-m", "mnist", "report", "HEAD", "workspace")
+    commit(other, "faster")
+    assert len(json.loads(other.succeed("python", "-m", "mnist", "leaderboard", "--json"))) == 2
 
 
 @pytest.mark.slow
@@ -233,7 +300,7 @@ def test_an_experiment_that_lost_its_objects_is_named_with_the_run_that_makes_th
     project.succeed("dvc", "exp", "run", "-q", "--name", "faster", "-S", "train.learning_rate=0.1")
     project.succeed("git", "checkout", "-q", ".")
     shutil.rmtree(project.path / ".dvc/cache")
-    assert "else `dvc exp run -S train.learning_rate=0.1` makes it anew" in refused(project, "faster", "faster")
+    assert "else `dvc exp run -S train.learning_rate=0.1` recreates it" in refused(project, "faster", "faster")
 
 
 @pytest.mark.slow
