@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mnist import dataset, params
 from mnist.console import InputError
+from mnist.linear import Linear
 
 METADATA = "mnist"  # one entry only: safetensors writes several in a random order
 
@@ -52,11 +53,11 @@ def mlp(height: int, width: int, classes: int) -> nn.Sequential:
     """The article's network: for MNIST 784-128-64-10 with ReLU, 109,386 parameters."""
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(height * width, 128),
+        Linear(height * width, 128),
         nn.ReLU(),
-        nn.Linear(128, 64),
+        Linear(128, 64),
         nn.ReLU(),
-        nn.Linear(64, classes),
+        Linear(64, classes),
     )
 
 
@@ -80,7 +81,7 @@ def cnn(height: int, width: int, classes: int) -> nn.Sequential:
         *(nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.ReLU()),
         *(nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
         nn.Flatten(),
-        nn.Linear(64 * down * right, classes),
+        Linear(64 * down * right, classes),
     ).to(memory_format=torch.channels_last)
 
 

@@ -1,13 +1,12 @@
-"""Everything that would let the machine or the environment decide a result's last bits, pinned."""
+"""Pin everything through which the machine or the environment could change a result's last bits."""
 
 import os
 import sys
 
-# Which instructions a library uses decides how its sums round, and each would choose by the processor it finds: with
-# AVX-512 other ones than without. Other architectures ignore these. MKL adds up in yet another order on processors that
-# are not Intel's; only MKL_CBWR=COMPATIBLE is the same on all, and takes 2.6 times as long for a matrix product.
+# Which instructions a library uses decides how its sums round, and each would choose by the processor it finds.
+# MKL may use AVX-512 and its kernels for AMD: in its strict mode, `mnist.linear` gives all of them one order.
 INSTRUCTION_SETS = {
-    "MKL_CBWR": "AVX2",
+    "MKL_CBWR": "AUTO,STRICT",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "ATEN_CPU_CAPABILITY": "avx2",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # deterministic matrix products on CUDA, says its documentation
@@ -33,3 +32,24 @@ def pin(threads: int) -> None:
     # a debugging aid that costs time
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False  # would choose algorithms by their speed on the day
+
+
+def warn(stage: str, device: str) -> None:
+    """Say on stderr, in one line, if results here may differ from those of other machines."""
+    if why := own_order(device):
+        print(f"{stage}: {why}, so results may differ in their last digits from other machines'", file=sys.stderr)
+
+
+def own_order(device: str) -> str | None:
+    """Why sums have another order here than on other machines; None if they have the same."""
+    import torch
+
+    from mnist import linear
+
+    if device != "cpu":
+        return f"{device} adds up in an order of its own"
+    if torch.backends.cpu.get_cpu_capability() != "AVX2":
+        return "this processor has no AVX2"
+    if not linear.keeps_order():
+        return "this build of torch adds up in an order of its own"
+    return None

@@ -1,6 +1,6 @@
-"""One training run: the article's loop, fed fast.
+"""One training run: the article's training loop, with a faster data path.
 
-What makes it seven to nine times as fast as the usual loop, by processor, is how images reach it: not one at a time
+What makes it several times as fast as the usual loop (benchmarks/results.md) is how images reach it: not one at a time
 through a data set, a transform and a loader, but a whole batch gathered from one array and normalised at once by the
 model.
 """

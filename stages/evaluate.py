@@ -16,6 +16,7 @@ def evaluate() -> None:
         numerics.pin(threads=1)
         from mnist import dataset, metrics, models, predict, results
 
+        numerics.warn("evaluate", "cpu")
         model, description = models.read(Path("models/model.safetensors"))
         test = dataset.load("test")
         models.check_fits(description, dataset.statistics())

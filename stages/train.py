@@ -18,6 +18,7 @@ def train() -> None:
         from mnist import dataset, models, results, resume, training
 
         training.check_device(chosen.device)
+        numerics.warn("train", chosen.device)
         statistics = dataset.statistics()
         torch.manual_seed(chosen.seed)
         model, description = models.create(chosen, statistics)
