@@ -1,6 +1,6 @@
 """Train a recipe in the current folder and measure it: python -m benchmarks.recipe NAME [SEED]
 
-Prints a JSON object: seconds of training, test accuracy.
+Prints a JSON object: seconds of training, test accuracy, and the recipe that the weights are known to be of.
 """
 
 import json
@@ -15,7 +15,7 @@ numerics.pin(chosen.threads)
 
 import torch  # noqa: E402
 
-from mnist import dataset, models, predict, resume, training  # noqa: E402
+from mnist import dataset, fingerprint, models, predict, resume, training  # noqa: E402
 
 torch.manual_seed(chosen.seed)
 model, _ = models.create(chosen, dataset.statistics())
@@ -25,4 +25,5 @@ training.train(model, chosen, split, None, resume.Checkpoint(None))
 seconds = time.perf_counter() - start
 test = dataset.load("test")
 right = predict.probabilities(model.eval(), test.images, 1000).argmax(1) == test.labels
-print(json.dumps({"seconds": seconds, "accuracy": right.mean()}))
+known = {row.fingerprint: row.recipe for row in fingerprint.known()}.get(fingerprint.of(model.state_dict()))
+print(json.dumps({"seconds": seconds, "accuracy": right.mean(), "known": known}))

@@ -127,6 +127,26 @@ def leaderboard(
 
 
 @app.command()
+def fingerprint(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Print the fingerprint of models/model.safetensors, whether it is a recipe's known one, and this processor.
+
+    Exits with 1 if the model has a recipe's parameters, but not its fingerprint.
+
+    Example: python -m mnist fingerprint
+    """
+    from mnist import fingerprint, models, recipes
+
+    model, description = models.read(Path("models/model.safetensors"))
+    found = fingerprint.of(model.state_dict())
+    claimed = recipes.with_parameters(description.parameters)
+    row, phrase = fingerprint.verdict(found, description.torch, claimed)
+    facts = {"fingerprint": found, "recipe": row and row.recipe, "torch": description.torch}
+    facts["processor"] = fingerprint.processor()
+    print(json.dumps(facts) if as_json else f"{found}: {phrase}; here: {facts['processor']}")
+    raise typer.Exit(1 if claimed and not row else 0)
+
+
+@app.command()
 def verify(
     remove: Annotated[bool, typer.Option("--remove", help="Delete the objects that do not match.")] = False,
 ) -> None:

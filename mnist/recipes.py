@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -18,6 +19,12 @@ def names() -> dict[str, str]:
         path.stem: path.read_text("utf-8", errors="replace").partition("\n")[0].lstrip("# ")
         for path in sorted(FOLDER.glob("*.yaml"))
     }
+
+
+def with_parameters(chosen: dict[str, Any]) -> list[str]:
+    """The recipes that have these parameters of training, with seed 0 on the CPU."""
+    sections = {name: params.parse(FOLDER / f"{name}.yaml").get("train", {}) for name in names()}
+    return [name for name, section in sections.items() if chosen == {**chosen, **section, "seed": 0, "device": "cpu"}]
 
 
 def apply(name: str, path: Path = params.FILE) -> None:

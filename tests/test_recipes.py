@@ -9,7 +9,7 @@ from mnist import params, recipes
 from mnist.console import InputError
 from tests.conftest import ROOT
 
-NAMES = ["article", "best", "cnn", "mlp"]
+NAMES = ["article", "best", "cnn", "default", "mlp"]
 
 
 @pytest.fixture
@@ -46,6 +46,14 @@ def test_comments_and_other_values_stay(folder: Path, name: str) -> None:
         line.partition("#")[2] for line in after.splitlines()
     ]
     assert params.load().plot.images == 7
+
+
+def test_the_default_recipe_takes_params_yaml_back_to_what_it_was(folder: Path) -> None:
+    before = params.load()
+    recipes.apply("best")
+    recipes.apply("default")
+    assert params.load() == before
+    assert (folder / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
 
 
 @pytest.mark.usefixtures("folder")

@@ -1,0 +1,73 @@
+"""Fingerprints: the weights of a model in 16 hexadecimal digits, and those that the recipes are known by."""
+
+import csv
+import hashlib
+import platform
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from mnist.console import InputError
+
+TABLE = Path("recipes/fingerprints.csv")
+DIGITS = 16
+
+
+class Known(NamedTuple):
+    """What a recipe comes to with a version of torch, and the processors on which it was seen to; a row of TABLE."""
+
+    recipe: str
+    torch: str
+    fingerprint: str
+    processors: str
+
+
+def of(weights: dict[str, Tensor]) -> str:
+    """The first digits of the SHA-256 of all tensors: name, type, shape and bytes of each, in the order of names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:DIGITS]
+
+
+def known(path: Path = TABLE) -> list[Known]:
+    """The known fingerprints. Raises InputError if the table cannot be read or has other columns."""
+    try:
+        rows = list(csv.reader(path.read_text("utf-8").splitlines()))
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error}); `git restore {path}` brings it back") from error
+    if not rows or tuple(rows[0]) != Known._fields or any(len(row) != len(Known._fields) for row in rows):
+        header = ",".join(Known._fields)
+        raise InputError(f"{path}: not a table with the columns {header}; `git restore {path}` brings it back")
+    return [Known(*row) for row in rows[1:]]
+
+
+def verdict(fingerprint: str, torch: str, claimed: Iterable[str]) -> tuple[Known | None, str]:
+    """The row that knows a fingerprint, if one does, and a phrase for a person.
+
+    `torch` is the version that trained the model, `claimed` the recipes that have its parameters.
+    """
+    rows = known()
+    for row in rows:
+        if row.fingerprint == fingerprint:
+            return row, f"known as {row.recipe} with torch {row.torch}, seen on {row.processors}"
+    others = [row for row in rows if row.recipe in claimed]
+    if not others:
+        return None, "of no recipe"
+    named = ", ".join(f"{row.recipe} with torch {row.torch} is {row.fingerprint}" for row in others)
+    return None, f"not known; this is torch {torch}, and {named}"
+
+
+def processor() -> str:
+    """The processor's name, and whether it has AVX-512."""
+    try:
+        facts = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
+    except OSError:
+        return platform.processor() or platform.machine()
+    name = re.search(r"^model name\s*: (.*)$", facts, re.MULTILINE)
+    wide = " with AVX-512" if re.search(r"^flags\s*:.* avx512f\b", facts, re.MULTILINE) else ""
+    return (name[1].strip() if name else platform.machine()) + wide
