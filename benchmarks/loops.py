@@ -10,7 +10,9 @@ import torch
 
 from benchmarks import article_loop
 from benchmarks.figures import Figure, in_turn, ratios
-from mnist import dataset, models, params, resume, training
+from mnist import dataset, models, training
+from mnist.commands import settings
+from pipeline import resume
 
 REPETITIONS = 5
 
@@ -46,11 +48,10 @@ def figures() -> list[Figure]:
 
 def training_run(**changes: Any) -> Callable[[resume.Checkpoint], float]:
     """Training as the stage does it, with changes to its parameters, all prepared; a call returns the last loss."""
-    chosen = params.load().train.model_copy(update=changes)
+    chosen = settings.read().train.model_copy(update=changes)
     statistics, split = dataset.statistics(), dataset.load("train")
 
     def train(checkpoint: resume.Checkpoint) -> float:
-        torch.manual_seed(chosen.seed)
         model, _ = models.create(chosen, statistics)
         return training.train(model, chosen, split, None, checkpoint)[-1].train_loss
 

@@ -7,17 +7,16 @@ import json
 import sys
 import time
 
-from mnist import numerics, params, recipes
+from mnist import numerics
+from mnist.commands import fingerprint, recipe, settings
+from pipeline import resume
 
-recipes.apply(sys.argv[1])
-chosen = params.load().train.model_copy(update={"seed": int(sys.argv[2]) if len(sys.argv) > 2 else 0})
+recipe.apply(sys.argv[1])
+chosen = settings.read().train.model_copy(update={"seed": int(sys.argv[2]) if len(sys.argv) > 2 else 0})
 numerics.pin(chosen.threads)
 
-import torch  # noqa: E402
+from mnist import dataset, models, predict, training  # noqa: E402
 
-from mnist import dataset, fingerprint, models, predict, resume, training  # noqa: E402
-
-torch.manual_seed(chosen.seed)
 model, _ = models.create(chosen, dataset.statistics())
 split = dataset.load("train")
 start = time.perf_counter()

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist import dataset, numerics, params
+from mnist import dataset, numerics
+from mnist.commands import settings
+from pipeline import resume
 
 STEPS = 15_000  # at each scale, so that noise has the same say in all
 SAMPLED_EVERY = 500
@@ -43,11 +45,9 @@ def anonymous() -> float:
 
 
 def main(folder: Path, multiple: int) -> None:
-    chosen = params.load().train.model_copy(update={"epochs": STEPS})  # more than it gets to
+    chosen = settings.read().train.model_copy(update={"epochs": STEPS})  # more than it gets to
     numerics.pin(chosen.threads)
-    import torch
-
-    from mnist import models, resume, training
+    from mnist import models, training
 
     multiply(dataset.FOLDER, folder, multiple)
     split = dataset.load("train", folder)
@@ -65,7 +65,6 @@ def main(folder: Path, multiple: int) -> None:
             print(json.dumps({"seconds": seconds, "anonymous": most}))
             sys.exit()
 
-    torch.manual_seed(0)
     training.train(model, chosen, split, None, resume.Checkpoint(None), advance=advance)
 
 

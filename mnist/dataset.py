@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
-from mnist.console import InputError
+from pipeline.errors import InputError
 
 FOLDER = Path("data/normalised")
 SPLITS = ("train", "validation", "test")
@@ -49,9 +49,7 @@ def statistics(folder: Path = FOLDER) -> Statistics:
     try:
         found = TypeAdapter(Statistics).validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "all of it"
-        raise InputError(f"{path}: {key}: {first['msg']}; `dvc repro` writes it anew") from error
+        raise InputError.invalid(path, error, "`dvc repro` writes it anew") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); `dvc repro` writes it anew") from error
     if {split: list(counts) for split, counts in found.counts.items()} != dict.fromkeys(SPLITS, found.classes):

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from mnist.console import InputError
+from pipeline.errors import InputError
 
 UINT8 = 0x08
 CHUNK = 1 << 20  # bytes

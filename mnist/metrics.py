@@ -1,4 +1,4 @@
-"""What predictions come to, in numbers."""
+"""Metrics of a set of predictions."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
-from mnist.results import Predictions, calibration_bins, image_losses
+from mnist.predictions import Predictions, calibration_bins, image_losses
 
 
 def of_predictions(predictions: Predictions) -> dict[str, Any]:

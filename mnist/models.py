@@ -14,9 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mnist import dataset, params
-from mnist.console import InputError
+from mnist import dataset
+from mnist.hyperparameters import Hyperparameters
 from mnist.linear import Linear
+from pipeline.errors import InputError
 
 METADATA = "mnist"  # one entry only: safetensors writes several in a random order
 
@@ -88,8 +89,9 @@ def cnn(height: int, width: int, classes: int) -> nn.Sequential:
 NETWORKS = {"mlp": mlp, "cnn": cnn}
 
 
-def create(chosen: params.Train, statistics: dataset.Statistics) -> tuple[nn.Sequential, Description]:
-    """The model that the parameters ask for, its weights drawn from torch's random generator, and its description."""
+def create(chosen: Hyperparameters, statistics: dataset.Statistics) -> tuple[nn.Sequential, Description]:
+    """Seed torch's random generator and draw the weights of the model asked for; returns it and its description."""
+    torch.manual_seed(chosen.seed)
     description = Description(
         model=chosen.model,
         image_shape=statistics.image_shape,
@@ -139,8 +141,7 @@ def read(path: Path) -> tuple[nn.Module, Description]:
             model = build(description)
         model.load_state_dict(weights)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{path}: its description is wrong at {first['loc']}: {first['msg']}; {remedy}") from error
+        raise InputError.invalid(f"{path}: its description is wrong", error, remedy) from error
     except (RuntimeError, KeyError) as error:
         raise InputError(f"{path}: its weights do not fit its description: {error}; {remedy}") from error
     if damaged := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:

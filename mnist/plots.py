@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mnist.dataset import Array
-from mnist.results import Epoch, Predictions, calibration_bins
+from mnist.history import Epoch
+from mnist.predictions import Predictions, calibration_bins
 
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#B0B0B0"
 SHOWN_CLASSES = 10  # bars beside an image
@@ -160,3 +161,15 @@ def calibration(results: Predictions) -> Figure:
     bottom.bar(confidence, count, width=0.05, color=BLUE)
     bottom.set(xlabel="confidence (the largest probability)", ylabel="images", yscale="log", ylim=(0.5, None))
     return figure
+
+
+def of_run(images: Array, answers: Predictions, history: list[Epoch], count: int) -> dict[str, Figure]:
+    """All pictures of a run, by the names of their files; `count` predictions in those that show images."""
+    first, mistakes = range(min(count, len(images))), confident_mistakes(answers, count)
+    return {
+        "predictions": predictions(images, answers, first, "The first test images"),
+        "mistakes": predictions(images, answers, mistakes, "The most confident mistakes"),
+        "confusion": confusion(answers),
+        "training": training(history),
+        "calibration": calibration(answers),
+    }

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from mnist.console import InputError
 from mnist.dataset import Array
+from pipeline.errors import InputError
 
 
 def probabilities(model: nn.Module, images: Array, batch_size: int) -> Array:

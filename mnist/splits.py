@@ -8,22 +8,22 @@ from typing import Literal
 
 import numpy as np
 
-from mnist import sources
-from mnist.console import InputError
+from mnist import raw
 from mnist.dataset import Array, Statistics
+from pipeline.errors import InputError
 
 CHUNK = 10_000  # images
 
 
 def normalise(
-    raw: Path, folder: Path, validation: int, seed: int, mean: float | Literal["auto"], std: float | Literal["auto"]
+    source: Path, folder: Path, validation: int, seed: int, mean: float | Literal["auto"], std: float | Literal["auto"]
 ) -> Statistics:
-    """Split the data set of `raw`, write each split's arrays and `statistics.json` into `folder`.
+    """Split the data set of `source`, write each split's arrays and `statistics.json` into `folder`.
 
     `auto` stands for the mean or standard deviation of the training split alone, so nothing is learnt from the rest.
     Raises InputError if `validation` leaves nothing to train on.
     """
-    description, images, labels = sources.load(raw)
+    description, images, labels = raw.load(source)
     check_validation(validation, len(labels["train"]))
     held_out = stratified(labels["train"], validation, seed)
     splits = {
@@ -31,10 +31,10 @@ def normalise(
         "validation": ("train", np.flatnonzero(held_out)),
         "test": ("test", np.arange(len(labels["test"]))),
     }
-    for split, (source, index) in splits.items():
+    for split, (part, index) in splits.items():
         if len(index):
-            gather(images[source], index, folder / f"{split}_images.npy")
-            gather(labels[source], index, folder / f"{split}_labels.npy")
+            gather(images[part], index, folder / f"{split}_images.npy")
+            gather(labels[part], index, folder / f"{split}_labels.npy")
     fitted_mean, fitted_std = moments(np.load(folder / "train_images.npy", mmap_mode="r"))
     statistics = Statistics(
         name=description.name,
@@ -47,11 +47,11 @@ def normalise(
                 name: int(count)
                 for name, count in zip(
                     description.classes,
-                    np.bincount(labels[source][index], minlength=len(description.classes)),
+                    np.bincount(labels[part][index], minlength=len(description.classes)),
                     strict=True,
                 )
             }
-            for split, (source, index) in splits.items()
+            for split, (part, index) in splits.items()
         },
     )
     check_spread(statistics.std)

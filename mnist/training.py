@@ -5,28 +5,36 @@ through a data set, a transform and a loader, but a whole batch gathered from on
 model.
 """
 
-import contextlib
-import ctypes
 import math
 from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from mnist import dataset, params
-from mnist.console import InputError
-from mnist.results import Epoch
-from mnist.resume import Checkpoint
+from mnist import dataset, speed
+from mnist.history import Epoch
+from mnist.hyperparameters import Hyperparameters
+from pipeline.errors import InputError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 MEASURED_AT_ONCE = 1000  # validation images
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+
+class Checkpoint(Protocol):
+    """Keeps the state of a training after each epoch: the parts that have a `state_dict`, and the history."""
+
+    def restore(self, parts: dict[str, Any]) -> list[Any]:
+        """Bring `parts` to where the last saved epoch left them; returns the history."""
+
+    def save(self, parts: dict[str, Any], history: list[Any]) -> None:
+        """Keep the state."""
 
 
 def train(
     model: nn.Module,
-    chosen: params.Train,
+    chosen: Hyperparameters,
     training: dataset.Split,
     validation: dataset.Split | None,
     checkpoint: Checkpoint,
@@ -38,7 +46,7 @@ def train(
     `report` is called after an epoch, `advance` after a step. All randomness comes from torch's CPU generator.
     Raises InputError, naming epoch and step, when the loss or a weight is no longer finite.
     """
-    keep_memory()
+    speed.keep_memory()
     device = torch.device(chosen.device)
     images, labels = on_device(training, device)
     held_out = on_device(validation, device) if validation else None
@@ -78,7 +86,7 @@ def check_device(device: str) -> None:
         raise InputError("params.yaml: train.device: cuda: there is no CUDA device here; set it to cpu")
 
 
-def steps(chosen: params.Train, training: dataset.Split) -> int:
+def steps(chosen: Hyperparameters, training: dataset.Split) -> int:
     """Steps an epoch, one for each batch."""
     return math.ceil(len(training.images) / chosen.batch_size)
 
@@ -148,52 +156,29 @@ def mse(logits: Tensor, labels: Tensor) -> Tensor:
     return F.mse_loss(logits.softmax(1), F.one_hot(labels, logits.shape[1]).float())
 
 
-LOSSES: dict[str, Loss] = {"cross_entropy": F.cross_entropy, "nll": nll, "mse": mse}
-
-
-def keep_memory() -> None:
-    """Have glibc keep memory that is freed: else a convolution's results go back to the system and are fetched anew.
-
-    That costs thousands of page faults a step, a fifth of the time or more.
-    """
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that it takes
-        libc.mallopt(M_TRIM_THRESHOLD, 1 << 30)
-
-
-def make_optimizer(model: nn.Module, chosen: params.Train) -> optim.Optimizer:
+def make_optimizer(model: nn.Module, chosen: Hyperparameters) -> optim.Optimizer:
     """The optimizer, fused: the default one takes longer than the matrix products it follows."""
-    weights, rate, decay = model.parameters(), chosen.learning_rate, chosen.weight_decay
-    if chosen.optimizer == "sgd":
-        return eager(optim.SGD)(weights, rate, momentum=chosen.momentum, weight_decay=decay, fused=True)
-    return eager(optim.Adam if chosen.optimizer == "adam" else optim.AdamW)(
-        weights, rate, weight_decay=decay, fused=True
-    )
+    kind, own = OPTIMIZERS[chosen.optimizer]
+    options = chosen.model_dump(include={"weight_decay", *own})
+    return speed.eager(kind)(model.parameters(), lr=chosen.learning_rate, fused=True, **options)
 
 
-def eager(kind: type[optim.Optimizer]) -> Callable[..., optim.Optimizer]:
-    """The optimizer's class less its dealings with torch.compile and the profiler.
-
-    The former's import takes a second, at the first use; the latter take as long at each step as the arithmetic.
-    """
-    bare = {name: getattr(kind, name).__wrapped__ for name in ("add_param_group", "load_state_dict", "state_dict")}
-    step = torch.no_grad()(kind.step.__wrapped__)  # type: ignore[attr-defined]
-    step.hooked = True  # tells the class that the profiler's hook is there already
-    return type(kind.__name__, (kind,), {**bare, "step": step, "zero_grad": zero_grad})
-
-
-def zero_grad(optimizer: optim.Optimizer) -> None:
-    """Forget the gradients of the last step."""
-    for group in optimizer.param_groups:
-        for weights in group["params"]:
-            weights.grad = None
-
-
-def make_schedule(optimizer: optim.Optimizer, chosen: params.Train, total: int) -> optim.lr_scheduler.LRScheduler:
+def make_schedule(optimizer: optim.Optimizer, chosen: Hyperparameters, total: int) -> optim.lr_scheduler.LRScheduler:
     """The schedule of the learning rate over `total` steps."""
-    if chosen.schedule == "one_cycle":
-        return optim.lr_scheduler.OneCycleLR(optimizer, chosen.learning_rate, total, cycle_momentum=False)
-    if chosen.schedule == "cosine":
-        return optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
-    return optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    return SCHEDULES[chosen.schedule](optimizer, chosen.learning_rate, total)
+
+
+# by the words of params.yaml; an optimizer with the hyper-parameters that it alone has
+LOSSES: dict[str, Loss] = {"cross_entropy": F.cross_entropy, "nll": nll, "mse": mse}
+OPTIMIZERS: dict[str, tuple[type[optim.Optimizer], set[str]]] = {
+    "sgd": (optim.SGD, {"momentum"}),
+    "adam": (optim.Adam, set()),
+    "adamw": (optim.AdamW, set()),
+}
+SCHEDULES: dict[str, Callable[[optim.Optimizer, float, int], optim.lr_scheduler.LRScheduler]] = {
+    "constant": lambda optimizer, _, __: optim.lr_scheduler.ConstantLR(optimizer, factor=1.0),
+    "one_cycle": lambda optimizer, highest, total: optim.lr_scheduler.OneCycleLR(
+        optimizer, highest, total, cycle_momentum=False
+    ),
+    "cosine": lambda optimizer, _, total: optim.lr_scheduler.CosineAnnealingLR(optimizer, total),
+}

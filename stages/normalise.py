@@ -4,16 +4,28 @@ python -m stages.normalise
 """
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from mnist import stage
+from pydantic import Field
+
+from pipeline import params, stage
+
+
+class Normalise(params.Section):
+    """The section `normalise` of params.yaml."""
+
+    validation: Annotated[int, Field(ge=0)]
+    seed: params.Seed
+    mean: Annotated[float, Field(ge=0, le=1)] | Literal["auto"]
+    std: Annotated[float, Field(gt=0, le=1)] | Literal["auto"]
 
 
 def normalise() -> None:
     """Write the training, validation and test arrays and their statistics from data/raw into data/normalised."""
-    with stage.run("normalise") as run:
+    with stage.run("normalise", "normalise", Normalise) as run:
         from mnist import splits
 
-        chosen = run.params.normalise
+        chosen = run.params
         folder = run.folder("data/normalised")
         statistics = splits.normalise(Path("data/raw"), folder, chosen.validation, chosen.seed, chosen.mean, chosen.std)
         for split, counts in statistics.counts.items():

@@ -3,32 +3,30 @@
 python -m stages.plot_predictions
 """
 
-from mnist import stage
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline import params, stage
+
+
+class Plot(params.Section):
+    """The section `plot` of params.yaml."""
+
+    images: Annotated[int, Field(ge=1, le=100)]
 
 
 def plot_predictions() -> None:
     """Draw predictions, mistakes, confusion, training and calibration into metrics/plots from the run's tables."""
-    with stage.run("plot-predictions") as run:
-        from mnist import dataset, plots, results
+    with stage.run("plot-predictions", "plot", Plot) as run:
+        from mnist import dataset, history, plots, predictions
 
         test = dataset.load("test")
-        predictions = results.read_predictions(dataset.statistics().classes)
-        results.check_same_images(predictions, test.labels)
-        history = results.read_history()
-        count = run.params.plot.images
-        mistakes = plots.confident_mistakes(predictions, count)
+        answers = predictions.read(dataset.statistics().classes)
+        predictions.check_same_images(answers, test.labels)
         plots.settle()
-        figures = {
-            "predictions": plots.predictions(
-                test.images, predictions, range(min(count, len(test.labels))), "The first test images"
-            ),
-            "mistakes": plots.predictions(test.images, predictions, mistakes, "The most confident mistakes"),
-            "confusion": plots.confusion(predictions),
-            "training": plots.training(history),
-            "calibration": plots.calibration(predictions),
-        }
         folder = run.folder("metrics/plots")
-        for name, figure in figures.items():
+        for name, figure in plots.of_run(test.images, answers, history.read(), run.params.images).items():
             plots.save(figure, folder / f"{name}.png")
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from mnist import idx, numerics, sources
+import mnist.raw
+from mnist import idx, numerics
 
 numerics.pin(threads=1)  # before any test imports torch
 
@@ -92,7 +93,7 @@ class Project:
 def write_small(folder: Path) -> None:
     """The first images of MNIST as a data set of plain IDX files."""
     folder.mkdir(parents=True)
-    for names, dimensions in ((sources.IMAGES, 3), (sources.LABELS, 1)):
+    for names, dimensions in ((mnist.raw.IMAGES, 3), (mnist.raw.LABELS, 1)):
         for split, name in names.items():
             plain = folder / name
             idx.unpack(ROOT / f"data/mnist/{name}.gz", plain, dimensions)

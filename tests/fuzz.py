@@ -16,12 +16,14 @@ from pathlib import Path
 
 import atheris
 
+from mnist.commands import settings
+
 TARGET = sys.argv.pop(1) if len(sys.argv) > 1 else "none"
 with atheris.instrument_imports(include=["mnist", "gzip", "ruamel.yaml"]):
     import gzip
 
-    from mnist import idx, params
-    from mnist.console import InputError
+    from mnist import idx
+    from pipeline.errors import InputError
 
     if TARGET == "model":
         from mnist import models
@@ -48,7 +50,7 @@ def fuzz_params(data: bytes) -> None:
     """Bytes as params.yaml: refused, or within every limit of the schema."""
     path = FOLDER / "params.yaml"
     path.write_bytes(data)
-    chosen = params.load(path)
+    chosen = settings.read(path)
     assert math.isfinite(chosen.train.learning_rate)
     json.dumps(chosen.model_dump(), allow_nan=False)
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnist import compare
+from mnist import paired
+from mnist.commands import compare
 from tests.conftest import Project, commit, copy
 
 
@@ -26,7 +27,7 @@ def simulated(count: int, n: int, gained: float, lost: float) -> Any:
 
 def test_pairs_without_a_difference_seldom_give_an_alarm() -> None:
     alarms = [
-        compare.mcnemar(int((a & ~b).sum()), int((b & ~a).sum())) < compare.SIGNIFICANT
+        paired.mcnemar(int((a & ~b).sum()), int((b & ~a).sum())) < compare.SIGNIFICANT
         for a, b in simulated(1000, 10_000, 0.01, 0.01)
     ]
     assert 0.02 <= np.mean(alarms) <= 0.065
@@ -36,7 +37,7 @@ def test_pairs_without_a_difference_seldom_give_an_alarm() -> None:
 def test_the_interval_of_the_difference_covers_as_often_as_it_says(gained: float, lost: float) -> None:
     covered = [
         interval.low <= gained - lost <= interval.high
-        for interval in (compare.accuracy_difference(a, b) for a, b in simulated(3000, 10_000, gained, lost))
+        for interval in (paired.accuracy_difference(a, b) for a, b in simulated(3000, 10_000, gained, lost))
     ]
     assert 0.94 <= np.mean(covered) <= 0.97
 
@@ -44,7 +45,7 @@ def test_the_interval_of_the_difference_covers_as_often_as_it_says(gained: float
 def test_the_bootstrap_interval_of_the_loss_is_close_to_the_normal_one() -> None:
     random = np.random.RandomState(0)
     a, b = random.exponential(0.1, 10_000), random.exponential(0.11, 10_000)
-    found = compare.loss_difference(a, b)
+    found = paired.loss_difference(a, b)
     deviation = (b - a).std(ddof=1) / 100
     assert found.value == pytest.approx((b - a).mean())
     assert [found.low, found.high] == pytest.approx(
@@ -54,13 +55,13 @@ def test_the_bootstrap_interval_of_the_loss_is_close_to_the_normal_one() -> None
 
 def test_runs_that_agree_everywhere_do_not_differ() -> None:
     right = np.array([True, False, True])
-    assert compare.mcnemar(0, 0) == 1
-    assert compare.accuracy_difference(right, right).value == 0
-    assert compare.loss_difference(np.ones(3), np.ones(3)) == (0, 0, 0)
+    assert paired.mcnemar(0, 0) == 1
+    assert paired.accuracy_difference(right, right).value == 0
+    assert paired.loss_difference(np.ones(3), np.ones(3)) == (0, 0, 0)
 
 
 def test_no_images_more_than_all_can_be_gained() -> None:
-    everything = compare.accuracy_difference(np.zeros(1, bool), np.ones(1, bool))
+    everything = paired.accuracy_difference(np.zeros(1, bool), np.ones(1, bool))
     assert (everything.value, everything.high) == (1, 1)
 
 
@@ -109,7 +110,7 @@ def bonett_price(only_a: int, only_b: int, n: int) -> tuple[float, float]:
 def resampled(values: Any) -> Any:
     """The values as often drawn again, with replacement, as the bootstrap does it, by its generator."""
     return values[
-        np.random.default_rng(np.random.RandomState(0)).integers(0, len(values), (compare.RESAMPLES, len(values)))
+        np.random.default_rng(np.random.RandomState(0)).integers(0, len(values), (paired.RESAMPLES, len(values)))
     ]
 
 
@@ -292,7 +293,7 @@ def test_a_commit_with_parameters_that_today_has_not_can_be_compared(project: Pr
 
 @pytest.mark.slow
 def test_an_empty_name_does_not_pass_the_gate(project: Project) -> None:
-    assert "an empty name is no revision" in refused(project, "", "workspace")
+    assert "the revision's name is empty" in refused(project, "", "workspace")
 
 
 @pytest.mark.slow

@@ -17,15 +17,16 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
+import mnist.raw
 from mnist import idx, sources
-from mnist.console import InputError
+from pipeline.errors import InputError
 from tests.conftest import FASHION, Project, needs_fashion
 
 pytestmark = pytest.mark.slow
 
 IMAGES = np.arange(40 * 28 * 28).reshape(40, 28, 28).astype(np.uint8)
 LABELS = np.tile(np.arange(10), 4).astype(np.uint8)
-NAMES = [f"{name}.gz" for name in (*sources.IMAGES.values(), *sources.LABELS.values())]
+NAMES = [f"{name}.gz" for name in (*mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values())]
 # a stage whose torchvision looks for its files elsewhere
 ELSEWHERE = """
 import json, runpy, sys
@@ -84,9 +85,9 @@ def serve_four(folder: Path, images: np.ndarray = IMAGES, labels: np.ndarray = L
 def check_fetched(raw: Path, classes: list[str]) -> None:
     """The raw folder holds IMAGES upright and LABELS from 0, described, and nothing else."""
     for split in ("train", "test"):
-        assert np.array_equal(idx.read(raw / sources.IMAGES[split], 3), IMAGES)
-        assert np.array_equal(idx.read(raw / sources.LABELS[split], 1), LABELS % len(classes))
-    assert sources.load(raw)[0].classes == classes
+        assert np.array_equal(idx.read(raw / mnist.raw.IMAGES[split], 3), IMAGES)
+        assert np.array_equal(idx.read(raw / mnist.raw.LABELS[split], 1), LABELS % len(classes))
+    assert mnist.raw.load(raw)[0].classes == classes
     assert [path.name for path in raw.parent.iterdir() if path.name.startswith(".")] == []
 
 
@@ -96,7 +97,7 @@ def test_kmnist_comes_with_the_names_of_its_characters(
     address, folder = mirror
     monkeypatch.setattr(datasets.KMNIST, "mirrors", [address])
     monkeypatch.setattr(datasets.KMNIST, "resources", serve_four(folder))
-    sources.fetch("kmnist", raw)
+    sources.fetch("kmnist", raw.parent / "fetched", raw)
     check_fetched(raw, ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"])
 
 
@@ -106,7 +107,7 @@ def test_mnist_comes_from_the_second_mirror_when_the_first_is_gone(
     address, folder = mirror
     monkeypatch.setattr(datasets.MNIST, "mirrors", [f"{address}gone/", address])
     monkeypatch.setattr(datasets.MNIST, "resources", serve_four(folder))
-    sources.fetch("mnist", raw)
+    sources.fetch("mnist", raw.parent / "fetched", raw)
     check_fetched(raw, list("0123456789"))
 
 
@@ -122,7 +123,7 @@ def test_qmnist_gives_the_first_of_its_eight_columns(
         labels.write_bytes(packed(columns, kind=0x0C))
         resources[split] = [(f"{address}{path.name}", md5(path)) for path in (images, labels)]
     monkeypatch.setattr(datasets.QMNIST, "resources", resources)
-    sources.fetch("qmnist", raw)
+    sources.fetch("qmnist", raw.parent / "fetched", raw)
     check_fetched(raw, list("0123456789"))
 
 
@@ -140,8 +141,8 @@ def test_emnist_comes_upright_and_its_letters_count_from_0(
             archive.writestr(f"gzip/emnist-{split}-{part}-labels-idx1-ubyte.gz", packed(labels + (split == "letters")))
     monkeypatch.setattr(datasets.EMNIST, "url", f"{address}gzip.zip")
     monkeypatch.setattr(datasets.EMNIST, "md5", md5(folder / "gzip.zip"))
-    sources.fetch(f"emnist-{split}", raw)
-    description, fetched_images, fetched_labels = sources.load(raw)
+    sources.fetch(f"emnist-{split}", raw.parent / "fetched", raw)
+    description, fetched_images, fetched_labels = mnist.raw.load(raw)
     assert description.classes == classes
     assert np.array_equal(fetched_images["train"], images)
     assert np.array_equal(fetched_labels["test"], labels)
@@ -156,7 +157,7 @@ def test_all_of_fashion_mnist_is_fetched_and_is_the_original(mirror: tuple[str, 
     place = {"mirrors": [address], "resources": [(name, md5(folder / name)) for name in NAMES]}
     project.edit("download: null", "download: fashion-mnist")
     project.succeed(sys.executable, "-c", ELSEWHERE, json.dumps(["FashionMNIST", place]))
-    description = sources.load(project.path / "data/raw")[0]
+    description = mnist.raw.load(project.path / "data/raw")[0]
     known = sources.KNOWN["fashion-mnist"]
     assert description.classes == known["classes"]
     assert {name: facts["sha256"] for name, facts in description.files.items()}.items() <= known.items()
@@ -196,7 +197,7 @@ def test_a_mirror_that_says_nothing_is_given_up(raw: Path, monkeypatch: pytest.M
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(datasets.KMNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"])
         with pytest.raises(InputError, match=r"dataset\.download: kmnist cannot be fetched \(.*timed out"):
-            sources.fetch("kmnist", raw)
+            sources.fetch("kmnist", raw.parent / "fetched", raw)
 
 
 @pytest.mark.parametrize("labels", [LABELS[:-1], np.zeros_like(LABELS), LABELS + 90])
@@ -207,4 +208,4 @@ def test_a_fetched_data_set_is_checked_like_any_other(
     monkeypatch.setattr(datasets.KMNIST, "mirrors", [address])
     monkeypatch.setattr(datasets.KMNIST, "resources", serve_four(folder, labels=labels))
     with pytest.raises(InputError):
-        sources.fetch("kmnist", raw)
+        sources.fetch("kmnist", raw.parent / "fetched", raw)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mnist import fingerprint, models
-from mnist.console import InputError
+from mnist import models
+from mnist.commands import fingerprint
+from pipeline.errors import InputError
 from tests.conftest import Project
 
 MODEL = "models/model.safetensors"

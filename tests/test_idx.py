@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mnist import idx
-from mnist.console import InputError
+from pipeline.errors import InputError
 from tests.conftest import ROOT
 
 repeated = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

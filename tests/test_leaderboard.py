@@ -7,7 +7,7 @@ import re
 import pytest
 from scipy import stats
 
-from mnist import leaderboard
+from mnist.commands import leaderboard
 from tests.conftest import Project, commit
 
 

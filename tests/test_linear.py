@@ -136,7 +136,7 @@ from mnist import numerics
 numerics.INSTRUCTION_SETS["MKL_ENABLE_INSTRUCTIONS"] = sys.argv[2]
 numerics.pin(int(sys.argv[1]))
 import torch
-from mnist import fingerprint, linear, models
+from mnist import linear, models
 from torch import nn
 found = []
 for kind in (linear.Linear, nn.Linear):

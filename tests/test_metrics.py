@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mnist import metrics
-from mnist.results import Predictions
+from mnist.predictions import Predictions
 
 CLASSES = ["cat", "dog", "emu", "fox"]  # of the last there is no image
 

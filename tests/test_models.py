@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist import models, params
+from mnist import models
+from mnist.commands import settings
 from mnist.dataset import Statistics
 from tests.conftest import ROOT
 
@@ -16,7 +17,7 @@ SPLITS = {split: dict.fromkeys(CLASSES, 5) for split in ("train", "validation", 
 @pytest.fixture(params=["mlp", "cnn"])
 def made(request: pytest.FixtureRequest) -> tuple[torch.nn.Module, models.Description]:
     """A network for images of 20×24 with weights that have seen a batch, and its description."""
-    chosen = params.load(ROOT / "params.yaml").train.model_copy(update={"model": request.param})
+    chosen = settings.read(ROOT / "params.yaml").train.model_copy(update={"model": request.param})
     torch.manual_seed(0)
     model, description = models.create(chosen, Statistics("odd", CLASSES, (20, 24), 0.13, 0.31, SPLITS))
     model(pixels(16))  # so that running means are not those they start with

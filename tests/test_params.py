@@ -5,20 +5,24 @@ import math
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from dvc.utils.serialize import parse_yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from mnist import params
-from mnist.console import InputError
+from mnist.commands import settings
+from pipeline import yaml12
+from pipeline.errors import InputError
 from tests.conftest import ROOT, Project
 
 TEXT = (ROOT / "params.yaml").read_text("utf-8")
 TREE = YAML(typ="safe").load(TEXT)
 LEAVES = [(section, key) for section, keys in TREE.items() for key in keys]
-repeated = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+repeated = hypothesis.settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.integers(), inner, max_size=3),
@@ -51,8 +55,8 @@ def test_a_stage_reads_what_dvc_shows(tmp_path: Path, variant: str) -> None:
     path.write_text(VARIANTS[variant], "utf-8", newline="")
     with path.open(encoding="utf-8") as file:  # as DVC opens it
         shown = parse_yaml(file.read(), path)
-    assert params.parse(path) == shown
-    params.check(shown, "params.yaml")
+    assert yaml12.read(path) == shown
+    settings.check(shown, "params.yaml")
 
 
 @pytest.mark.slow
@@ -72,7 +76,7 @@ def test_any_value_of_any_key_is_refused_in_one_line_or_kept_exactly(leaf: tuple
     section, key = leaf
     tree = {**TREE, section: {**TREE[section], key: value}}
     try:
-        chosen = params.check(tree, "params.yaml").model_dump()
+        chosen = settings.check(tree, "params.yaml").model_dump()
     except InputError as error:
         refusal, chosen = str(error), {}
     if not chosen:
@@ -93,7 +97,7 @@ def test_any_other_key_is_refused(name: str, section: str | None) -> None:
     if name in (TREE[section] if section else TREE):
         return
     with pytest.raises(InputError, match=r"unknown key; (did you mean|the keys here are)"):
-        params.check(tree, "params.yaml")
+        settings.check(tree, "params.yaml")
 
 
 @given(st.text(max_size=200))
@@ -102,7 +106,7 @@ def test_any_text_is_refused_in_a_line_of_its_own_or_valid(tmp_path: Path, text:
     path = tmp_path / "params.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(InputError, match=r"params\.yaml"):
-        params.load(path)
+        settings.read(path)
 
 
 @pytest.mark.parametrize(
@@ -121,14 +125,14 @@ def test_any_text_is_refused_in_a_line_of_its_own_or_valid(tmp_path: Path, text:
 def test_limits_are_part_of_what_is_allowed(key: str, lowest: int, highest: int) -> None:
     section, name = key.split(".")
     for value in (lowest, highest):
-        params.check({**TREE, section: {**TREE[section], name: value}}, "params.yaml")
+        settings.check({**TREE, section: {**TREE[section], name: value}}, "params.yaml")
     for value in (lowest - 1, highest + 1):
         with pytest.raises(InputError, match=key):
-            params.check({**TREE, section: {**TREE[section], name: value}}, "params.yaml")
+            settings.check({**TREE, section: {**TREE[section], name: value}}, "params.yaml")
 
 
 def test_several_mistakes_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(TEXT.replace("epochs: 10 ", "epochs: 0 ").replace("images: 12", "images: 0"), "utf-8")
+    path.write_text(TEXT.replace("epochs: 10 ", "epochs: 0 ").replace("threads: 1 ", "threads: 0 "), "utf-8")
     with pytest.raises(InputError, match=r"train\.epochs: .* \(1 more after this\)"):
-        params.load(path)
+        settings.read(path)

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mnist import params, recipes
-from mnist.console import InputError
+from mnist.commands import recipe, settings
+from mnist.hyperparameters import Hyperparameters
+from pipeline import params, yaml12
+from pipeline.errors import InputError
+from stages.normalise import Normalise
 from tests.conftest import ROOT
 
 NAMES = ["article", "best", "cnn", "default", "mlp"]
@@ -21,17 +24,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_recipe_says_what_it_is() -> None:
-    assert sorted(recipes.names()) == NAMES
-    assert all(len(description) > 20 for description in recipes.names().values())
+    assert sorted(recipe.names()) == NAMES
+    assert all(len(description) > 20 for description in recipe.names().values())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_sets_all_that_decides_training_but_the_seed_and_the_device(folder: Path, name: str) -> None:
-    given = params.parse(folder / "recipes" / f"{name}.yaml")
-    assert set(given["train"]) == set(params.Train.model_fields) - {"seed", "device"}
-    assert set(given["normalise"]) == set(params.Normalise.model_fields) - {"seed"}
-    recipes.apply(name)
-    written = params.parse(params.FILE)
+    given = yaml12.read(folder / "recipes" / f"{name}.yaml")
+    assert set(given["train"]) == set(Hyperparameters.model_fields) - {"seed", "device"}
+    assert set(given["normalise"]) == set(Normalise.model_fields) - {"seed"}
+    recipe.apply(name)
+    written = yaml12.read(params.FILE)
     assert {**written["train"], **given["train"]} == written["train"]
     assert {**written["normalise"], **given["normalise"]} == written["normalise"]
 
@@ -40,27 +43,27 @@ def test_a_recipe_sets_all_that_decides_training_but_the_seed_and_the_device(fol
 def test_comments_and_other_values_stay(folder: Path, name: str) -> None:
     before = (folder / "params.yaml").read_text("utf-8")
     (folder / "params.yaml").write_text(before.replace("images: 12 ", "images: 7  "), "utf-8")
-    recipes.apply(name)
+    recipe.apply(name)
     after = (folder / "params.yaml").read_text("utf-8")
     assert [line.partition("#")[2] for line in before.splitlines()] == [
         line.partition("#")[2] for line in after.splitlines()
     ]
-    assert params.load().plot.images == 7
+    assert settings.read().plot.images == 7
 
 
 def test_the_default_recipe_takes_params_yaml_back_to_what_it_was(folder: Path) -> None:
-    before = params.load()
-    recipes.apply("best")
-    recipes.apply("default")
-    assert params.load() == before
+    before = settings.read()
+    recipe.apply("best")
+    recipe.apply("default")
+    assert settings.read() == before
     assert (folder / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
 
 
 @pytest.mark.usefixtures("folder")
 def test_the_articles_recipe_is_the_default_but_for_the_images_held_out() -> None:
-    before = params.load()
-    recipes.apply("article")
-    after = params.load()
+    before = settings.read()
+    recipe.apply("article")
+    after = settings.read()
     assert after.train == before.train
     assert after.normalise.model_copy(update={"validation": 5000}) == before.normalise
 
@@ -68,7 +71,7 @@ def test_the_articles_recipe_is_the_default_but_for_the_images_held_out() -> Non
 def test_a_recipe_that_is_not_there_changes_nothing_and_names_a_close_one(folder: Path) -> None:
     before = (folder / "params.yaml").read_bytes()
     with pytest.raises(InputError, match="did you mean cnn"):
-        recipes.apply("cn")
+        recipe.apply("cn")
     assert (folder / "params.yaml").read_bytes() == before
 
 
@@ -76,5 +79,5 @@ def test_a_file_that_is_wrong_is_not_rewritten(folder: Path) -> None:
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8").replace("epochs: 10", "epochs: 0"))
     before = (folder / "params.yaml").read_bytes()
     with pytest.raises(InputError, match=r"train\.epochs"):
-        recipes.apply("mlp")
+        recipe.apply("mlp")
     assert (folder / "params.yaml").read_bytes() == before

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mnist import results
-from mnist.console import InputError
-from mnist.results import Epoch, Predictions
+from mnist import history, predictions, results
+from mnist.history import Epoch
+from mnist.predictions import Predictions
+from pipeline.errors import InputError
 
 repeated = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -30,8 +31,8 @@ def test_predictions_read_back_as_the_same_float32(tmp_path: Path, weights: np.n
     classes = names[: chances.shape[1]]
     labels = chances.argmax(1)
     before = Predictions(classes, labels[::-1], labels, chances.astype(np.float32))
-    results.write_predictions(before, tmp_path / "predictions.csv")
-    after = results.read_predictions(classes, tmp_path / "predictions.csv")
+    predictions.write(before, tmp_path / "predictions.csv")
+    after = predictions.read(classes, tmp_path / "predictions.csv")
     assert after.probabilities.dtype == np.float32
     assert after.probabilities.tobytes() == before.probabilities.tobytes()
     assert np.array_equal(after.actual, before.actual)
@@ -43,9 +44,9 @@ def test_predictions_read_back_as_the_same_float32(tmp_path: Path, weights: np.n
 def test_history_reads_back_exactly(
     tmp_path: Path, rows: list[tuple[float, float, float | None, float | None]]
 ) -> None:
-    history = [Epoch(k, *row) for k, row in enumerate(rows, 1)]
-    results.write_history(history, tmp_path / "history.csv")
-    assert results.read_history(tmp_path / "history.csv") == history
+    epochs = [Epoch(k, *row) for k, row in enumerate(rows, 1)]
+    history.write(epochs, tmp_path / "history.csv")
+    assert history.read(tmp_path / "history.csv") == epochs
 
 
 @given(st.binary(max_size=100))
@@ -53,8 +54,8 @@ def test_history_reads_back_exactly(
 def test_any_bytes_for_a_table_are_refused_with_their_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "table.csv"
     for header, read in (
-        ("epoch,learning_rate,train_loss,validation_loss,validation_accuracy\n", results.read_history),
-        ("index,actual,predicted,p0,p1\n", lambda path: results.read_predictions(["a", "b"], path)),
+        ("epoch,learning_rate,train_loss,validation_loss,validation_accuracy\n", history.read),
+        ("index,actual,predicted,p0,p1\n", lambda path: predictions.read(["a", "b"], path)),
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"table\.csv, line \d+: .*; `dvc repro` writes it anew"):
@@ -66,7 +67,7 @@ def test_any_bytes_for_a_table_are_refused_with_their_line(tmp_path: Path, conte
 
 def test_probabilities_are_written_with_no_more_digits_than_they_need(tmp_path: Path) -> None:
     chances = np.array([[0.1, 0.9]], np.float32)
-    results.write_predictions(Predictions(["a", "b"], np.array([0]), np.array([1]), chances), tmp_path / "written")
+    predictions.write(Predictions(["a", "b"], np.array([0]), np.array([1]), chances), tmp_path / "written")
     assert (tmp_path / "written").read_text() == "index,actual,predicted,p0,p1\n0,a,b,0.1,0.9\n"
 
 
@@ -81,10 +82,10 @@ def test_metrics_leave_out_what_was_not_measured_and_are_never_nan(tmp_path: Pat
 
 def test_each_image_counts_in_one_calibration_bin_and_its_loss_is_finite() -> None:
     chances = np.array([[1, 0], [0.5, 0.5], [0.04, 0.96]], np.float32)
-    predictions = Predictions(["a", "b"], np.array([0, 0, 0]), np.array([0, 0, 1]), chances)
-    count, confidence, accuracy = results.calibration_bins(predictions)
+    answers = Predictions(["a", "b"], np.array([0, 0, 0]), np.array([0, 0, 1]), chances)
+    count, confidence, accuracy = predictions.calibration_bins(answers)
     assert count.tolist() == [1, 2]
     assert confidence.tolist() == pytest.approx([0.5, 0.98])
     assert accuracy.tolist() == [1.0, 0.5]
-    assert results.image_losses(predictions)[:2] == pytest.approx([0, np.log(2)])
-    assert np.isfinite(results.image_losses(predictions)).all()
+    assert predictions.image_losses(answers)[:2] == pytest.approx([0, np.log(2)])
+    assert np.isfinite(predictions.image_losses(answers)).all()

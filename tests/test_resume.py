@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist import resume
+from pipeline import resume
 from tests.conftest import PATIENCE, ROOT
 
 
@@ -49,7 +49,7 @@ def test_a_state_in_use_is_not_pruned(folder: Path) -> None:
 def start(program: str) -> subprocess.Popen[str]:
     """Another process of the project's."""
     return subprocess.Popen(
-        [sys.executable, "-c", f"from mnist import resume\n{program}"], cwd=ROOT, text=True,
+        [sys.executable, "-c", f"from pipeline import resume\n{program}"], cwd=ROOT, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
@@ -59,7 +59,7 @@ def test_a_second_process_waits_for_the_state_that_a_first_one_uses(folder: Path
     first, second = (start("with resume.checkpoint('key'): print('in', flush=True), input()") for _ in range(2))
     shown = {process: process.stdout.readline() for process in (first, second) if process.stdout}
     assert sorted(shown.values()) == [
-        f"{folder}/.resume/key: another process is at it; waiting for it to end\n",
+        f"{folder}/.resume/key: another process is using it; waiting for it to finish\n",
         "in\n",
     ]
     inside, waiting = sorted(shown, key=lambda process: shown[process] != "in\n")

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mnist.raw
 from mnist import idx, sources
-from mnist.console import InputError
+from pipeline.errors import InputError
 from tests.conftest import FASHION, ROOT, needs_fashion, write_small
 
 MNIST = ROOT / "data/mnist"
-LABELS = sources.LABELS["train"]
+LABELS = mnist.raw.LABELS["train"]
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ def test_the_description_holds_for_the_files_beside_it(folder: Path, raw: Path) 
     described = json.loads((raw / "dataset.json").read_text("utf-8"))
     assert described["name"] == "digits"
     assert described["classes"] == list("0123456789")
-    assert set(described["files"]) == {*sources.IMAGES.values(), *sources.LABELS.values()}
+    assert set(described["files"]) == {*mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values()}
     for name, facts in described["files"].items():
-        assert facts["sha256"] == sources.sha256(raw / name)
+        assert facts["sha256"] == mnist.raw.sha256(raw / name)
         assert facts["shape"] == list(idx.read(raw / name, 3 if "images" in name else 1).shape)
 
 
@@ -54,13 +55,13 @@ def test_classes_are_named_by_the_lines_of_classes_txt(folder: Path, raw: Path) 
     names = ["null", "één", "двa", "three 3", "f,our", "five", "six", "seven", "eight", '"nine"']
     (folder / "classes.txt").write_text("\n".join(names) + "\n", "utf-8")
     sources.copy(folder, raw)
-    assert sources.load(raw)[0].classes == names
+    assert mnist.raw.load(raw)[0].classes == names
 
 
 def test_classes_txt_may_come_from_windows(folder: Path, raw: Path) -> None:
     (folder / "classes.txt").write_bytes("\ufeff".encode() + "\r\n".join("abcdefghij").encode())
     sources.copy(folder, raw)
-    assert sources.load(raw)[0].classes == list("abcdefghij")
+    assert mnist.raw.load(raw)[0].classes == list("abcdefghij")
 
 
 def test_other_files_in_the_folder_do_not_matter(folder: Path, raw: Path) -> None:
@@ -68,39 +69,39 @@ def test_other_files_in_the_folder_do_not_matter(folder: Path, raw: Path) -> Non
     (folder / "more").mkdir()
     sources.copy(folder, raw)
     assert sorted(path.name for path in raw.iterdir()) == sorted(
-        ["dataset.json", *sources.IMAGES.values(), *sources.LABELS.values()]
+        ["dataset.json", *mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values()]
     )
 
 
 def test_the_bundled_data_set_is_mnist(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sources.copy(MNIST, raw)
-    assert sources.load(raw)[0].name == "mnist"
+    assert mnist.raw.load(raw)[0].name == "mnist"
     assert capsys.readouterr().out == ""
 
 
 @needs_fashion
 def test_fashion_mnist_is_recognised_and_brings_its_class_names(raw: Path) -> None:
     sources.copy(FASHION, raw)
-    assert sources.load(raw)[0].name == "fashion-mnist"
-    assert sources.load(raw)[0].classes[9] == "Ankle boot"
+    assert mnist.raw.load(raw)[0].name == "fashion-mnist"
+    assert mnist.raw.load(raw)[0].classes[9] == "Ankle boot"
 
 
 def test_mnist_with_one_pixel_changed_is_said_not_to_be_the_original(
     tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(MNIST, tmp_path / "changed")
-    packed = tmp_path / "changed" / f"{sources.IMAGES['test']}.gz"
+    packed = tmp_path / "changed" / f"{mnist.raw.IMAGES['test']}.gz"
     content = bytearray(gzip.decompress(packed.read_bytes()))
     content[16] ^= 1
     packed.write_bytes(gzip.compress(content, 1))
     sources.copy(tmp_path / "changed", raw)
-    assert sources.load(raw)[0].name == "changed (not the original mnist)"
-    assert f"{sources.IMAGES['test']}: not the original of mnist" in capsys.readouterr().out
+    assert mnist.raw.load(raw)[0].name == "changed (not the original mnist)"
+    assert f"{mnist.raw.IMAGES['test']}: not the original of mnist" in capsys.readouterr().out
 
 
 def test_a_class_without_test_images_is_fine_but_one_without_training_images_is_not(folder: Path, raw: Path) -> None:
-    test_labels = np.array(idx.read(folder / sources.LABELS["test"], 1))
-    idx.write(folder / sources.LABELS["test"], np.where(test_labels == 9, 8, test_labels))
+    test_labels = np.array(idx.read(folder / mnist.raw.LABELS["test"], 1))
+    idx.write(folder / mnist.raw.LABELS["test"], np.where(test_labels == 9, 8, test_labels))
     sources.copy(folder, raw)
     labels = np.array(idx.read(folder / LABELS, 1))
     idx.write(folder / LABELS, np.where(labels == 5, 6, labels))

@@ -13,11 +13,14 @@ from torch import nn, optim
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 
-from mnist import dataset, idx, linear, models, params, resume, training
-from mnist.console import InputError
+from mnist import dataset, idx, linear, models, training
+from mnist.commands import settings
+from mnist.hyperparameters import Hyperparameters
+from pipeline import resume
+from pipeline.errors import InputError
 from tests.conftest import ROOT
 
-DEFAULTS = params.load(ROOT / "params.yaml").train
+DEFAULTS = settings.read(ROOT / "params.yaml").train
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +34,8 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> dataset.Split:
     return dataset.Split(*arrays)
 
 
-def chosen(**changes: Any) -> params.Train:
-    return params.Train(**{**DEFAULTS.model_dump(), **changes})
+def chosen(**changes: Any) -> Hyperparameters:
+    return Hyperparameters(**{**DEFAULTS.model_dump(), **changes})
 
 
 def fresh(model: str) -> nn.Sequential:

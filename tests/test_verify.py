@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist import verify
+from pipeline import verify
 from tests.conftest import Project
 
 

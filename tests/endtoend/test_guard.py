@@ -12,8 +12,9 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from mnist import params, stage
-from mnist.console import InputError
+from mnist.commands import settings
+from pipeline import files, params, stage
+from pipeline.errors import InputError
 from tests.conftest import LONG, PATIENCE, ROOT, Project
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
@@ -45,9 +46,15 @@ def put_back(path: Path) -> Iterator[bytes]:
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
+def running(name: str) -> contextlib.AbstractContextManager[stage.Run[Any]]:
+    """Run a stage around what the test does."""
+    (section,) = (key for key in STAGES[name]["params"] if isinstance(key, str))
+    return stage.run(name, section, settings.Settings.model_fields[section].annotation)
+
+
 def refused(name: str, edit: Any) -> str:
     """Run the stage `name` around `edit`; returns the refusal."""
-    with pytest.raises(InputError, match="changed while the stage ran") as raised, stage.run(name) as run:  # noqa: PT012
+    with pytest.raises(InputError, match="changed while the stage ran") as raised, running(name) as run:  # noqa: PT012
         run.output("metrics/never.json").write_text("{}")
         edit()
     assert not Path("metrics/never.json").exists()
@@ -124,7 +131,7 @@ def test_an_edit_taken_back_before_the_end_still_counts(root: Path, monkeypatch:
 
 def test_what_the_stage_does_not_declare_may_change(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
-    with put_back(Path("params.yaml")) as before, put_back(Path("mnist/plots.py")), stage.run("evaluate"):
+    with put_back(Path("params.yaml")) as before, put_back(Path("mnist/plots.py")), running("evaluate"):
         Path("params.yaml").write_bytes(before.replace(b"epochs: 2", b"epochs: 3 # more"))
         os.utime("mnist/plots.py")
 
@@ -132,10 +139,10 @@ def test_what_the_stage_does_not_declare_may_change(root: Path, monkeypatch: pyt
 @pytest.mark.slow
 def test_code_edited_before_the_stage_has_taken_note_of_it_may_have_been_imported(project: Project) -> None:
     """The script itself is, for one. While the stage waits for another run of it there is all the time for an edit."""
-    with stage.locked(project.path / ".dvc/tmp/evaluate.lock", "this test"):
+    with files.locked(project.path / ".dvc/tmp/evaluate.lock", "this test"):
         running = project.start("python", "-m", "stages.evaluate")
         assert running.stdout
-        assert "another process is at it" in running.stdout.readline()
+        assert "another process is using it" in running.stdout.readline()
         project.edit("python -m stages.evaluate", "python -m  stages.evaluate", "stages/evaluate.py")
     shown, _ = running.communicate(timeout=PATIENCE)
     assert running.returncode == 1
@@ -241,7 +248,7 @@ def test_two_processes_never_train_on_one_state(project: Project) -> None:
         assert first.poll() is None
     second = project.start("python", "-m", "stages.train")
     assert second.stdout
-    assert "another process is at it" in second.stdout.readline()
+    assert "another process is using it" in second.stdout.readline()
     first.kill()
     first.communicate()
     shown, _ = second.communicate(timeout=PATIENCE)

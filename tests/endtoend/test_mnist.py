@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from mnist import fingerprint, results
+from mnist import history
+from mnist.commands import fingerprint
 from tests.conftest import FASHION, ROOT, Project, copy, needs_fashion, needs_the_order
 
 pytestmark = pytest.mark.slow
@@ -54,7 +55,7 @@ def test_the_articles_recipe_comes_to_the_articles_losses(checkout: Project, see
     checkout.succeed("python", "-m", "mnist", "recipe", "article")
     checkout.edit("seed: 0                # of the", f"seed: {seed}                # of the")
     checkout.repro("evaluate")
-    losses = [row.train_loss for row in results.read_history(checkout.path / "metrics/history.csv")]
+    losses = [row.train_loss for row in history.read(checkout.path / "metrics/history.csv")]
     assert losses[3:] == pytest.approx(ARTICLE, rel=0.05)
     assert accuracy(checkout) >= 0.91
 

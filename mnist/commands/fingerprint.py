@@ -2,22 +2,27 @@
 
 import csv
 import hashlib
+import json
 import platform
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from torch import Tensor
+import typer
 
-from mnist.console import InputError
+from mnist.commands import recipe
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TABLE = Path("recipes/fingerprints.csv")
 DIGITS = 16
 
 
 class Known(NamedTuple):
-    """What a recipe comes to with a version of torch, and the processors on which it was seen to; a row of TABLE."""
+    """The weights of a recipe with a version of torch, and the processors on which they were seen; a row of TABLE."""
 
     recipe: str
     torch: str
@@ -25,7 +30,25 @@ class Known(NamedTuple):
     processors: str
 
 
-def of(weights: dict[str, Tensor]) -> str:
+def fingerprint(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Print the fingerprint of models/model.safetensors, whether it is a recipe's known one, and this processor.
+
+    Exits with 1 if the model has a recipe's parameters, but not its fingerprint.
+
+    Example: python -m mnist fingerprint
+    """
+    from mnist import models
+
+    model, description = models.read(Path("models/model.safetensors"))
+    found = of(model.state_dict())
+    claimed = recipe.with_parameters(description.parameters)
+    row, phrase = verdict(found, description.torch, claimed)
+    facts = {"fingerprint": found, "recipe": row and row.recipe, "torch": description.torch, "processor": processor()}
+    print(json.dumps(facts) if as_json else f"{found}: {phrase}; here: {facts['processor']}")
+    raise typer.Exit(1 if claimed and not row else 0)
+
+
+def of(weights: dict[str, "Tensor"]) -> str:
     """The first digits of the SHA-256 of all tensors: name, type, shape and bytes of each, in the order of names."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):

@@ -1,41 +1,58 @@
-"""Is the difference between two runs on the same test images more than chance?
+"""Is the difference between two runs on the same test images more than chance?"""
 
-All of it is paired: both runs answer the same images, so what counts are the images on which they disagree.
-"""
+import json
+from pathlib import Path
+from typing import Annotated, Any
 
-from typing import Any, NamedTuple
+import typer
 
-import numpy as np
-from scipy import stats
-
-from mnist import metrics, results
-from mnist.console import InputError
-from mnist.dataset import Array
-from mnist.runs import Run
+from mnist import predictions
+from mnist.commands import runs
+from mnist.commands.runs import Run
+from pipeline import console
+from pipeline.errors import InputError
 
 SIGNIFICANT = 0.05
-RESAMPLES = 2000
 SMALLEST_P = 1e-300
 MOVED_CLASSES = 3  # shown
 
 
-class Difference(NamedTuple):
-    """B less A, with its 95 % interval."""
+def compare(
+    a: Annotated[str, typer.Argument(help="A commit, tag, branch, experiment, or `workspace`.")] = "HEAD",
+    b: Annotated[str, typer.Argument(help="What to compare it with.")] = "workspace",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="Exit with 1 if B is significantly less accurate.")] = False,
+    images: Annotated[
+        Path | None, typer.Option(help="Draw the images that only one is right on, as PNG.", callback=console.writable)
+    ] = None,
+) -> None:
+    """Say whether the difference between two runs is more than chance on their test images.
 
-    value: float
-    low: float
-    high: float
+    Example: python -m mnist compare main workspace --gate
+    """
+    both = runs.read(a), runs.read(b)
+    found = of(*both)
+    print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found)))
+    if images:
+        from mnist import plots
+
+        plots.settle()
+        plots.save(plots.flipped(runs.test_images(a), both[0].predictions, both[1].predictions), images)
+    if gate and significant(found) and found["accuracy_difference"] < 0:
+        raise InputError(f"{b} is significantly less accurate than {a}; --gate lets no such change pass")
 
 
-def compare(a: Run, b: Run) -> dict[str, Any]:
-    """What `--json` prints: accuracies, losses and recall of both, their differences (B less A), the exact p.
+def of(a: Run, b: Run) -> dict[str, Any]:
+    """What `--json` prints: metrics of both, the differences in accuracy and loss (B minus A), the exact p.
 
     Raises InputError if the two were not measured on the same test images and classes.
     """
+    from mnist import metrics, paired  # SciPy takes a moment
+
     check_comparable(a, b)
     a_right, b_right = (run.predictions.predicted == run.predictions.actual for run in (a, b))
-    accuracy = accuracy_difference(a_right, b_right)
-    loss = loss_difference(*(results.image_losses(run.predictions) for run in (a, b)))
+    accuracy = paired.accuracy_difference(a_right, b_right)
+    loss = paired.loss_difference(*(predictions.image_losses(run.predictions) for run in (a, b)))
     only_a, only_b = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
     measured = [metrics.of_predictions(run.predictions) for run in (a, b)]
     return {
@@ -47,7 +64,7 @@ def compare(a: Run, b: Run) -> dict[str, Any]:
         "difference_high": accuracy.high,
         "only_a_right": only_a,
         "only_b_right": only_b,
-        "p_value": mcnemar(only_a, only_b),
+        "p_value": paired.mcnemar(only_a, only_b),
         "loss_difference": loss.value,
         "loss_difference_low": loss.low,
         "loss_difference_high": loss.high,
@@ -74,40 +91,9 @@ def check_comparable(a: Run, b: Run) -> None:
 
 
 def summary(run: Run, measured: dict[str, Any]) -> dict[str, Any]:
-    """One run's own figures."""
-    return {"revision": run.revision} | {
-        name: measured[name] for name in ("accuracy", "accuracy_low", "accuracy_high", "loss")
-    }
-
-
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Two-sided exact p that A and B err equally often (McNemar 1947), from the images that only one got right."""
-    return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-
-
-def accuracy_difference(a_right: Array, b_right: Array) -> Difference:
-    """Difference of two accuracies on the same n images, given as bool (n,), with its 95 % interval.
-
-    The interval is Wald's with one image added to either disagreement, by Bonett and Price (2012), “Adjusted Wald
-    confidence interval for a difference of binomial proportions based on paired data”: it covers where Wald's own does
-    not, with few disagreements.
-    """
-    n = len(a_right)
-    gained, lost = ((np.sum(ours & ~theirs) + 1) / (n + 2) for ours, theirs in ((b_right, a_right), (a_right, b_right)))
-    deviation = np.sqrt((gained + lost - (gained - lost) ** 2) / (n + 2))
-    low, high = stats.norm.interval(0.95, gained - lost, deviation)
-    return Difference((int(b_right.sum()) - int(a_right.sum())) / n, max(-1.0, float(low)), min(1.0, float(high)))
-
-
-def loss_difference(a: Array, b: Array) -> Difference:
-    """Difference of two mean losses on the same images, (n,) in nats, with its 95 % percentile bootstrap interval."""
-    differences = b - a
-    if not differences.any():
-        return Difference(0.0, 0.0, 0.0)
-    found = stats.bootstrap(
-        (differences,), np.mean, n_resamples=RESAMPLES, batch=100, method="percentile", rng=np.random.RandomState(0)
-    ).confidence_interval
-    return Difference(float(differences.mean()), float(found.low), float(found.high))
+    """One run's own figures; those of single classes are compared by themselves."""
+    single = {name: value for name, value in measured.items() if name not in ("n", "recall")}
+    return {"revision": run.revision, **single}
 
 
 def significant(found: dict[str, Any]) -> bool:

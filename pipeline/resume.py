@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from mnist import stage
+from pipeline import files
 
 KEPT = 5  # runs whose state is kept
 DIGEST = 32  # bytes of SHA-256 before the content
@@ -57,7 +57,7 @@ class Checkpoint:
         state = {name: part.state_dict() for name, part in parts.items()}
         torch.save({**state, "random": torch.get_rng_state(), "history": history}, buffer)
         content = buffer.getvalue()
-        stage.replace(self.path, hashlib.sha256(content).digest() + content)
+        files.replace(self.path, hashlib.sha256(content).digest() + content)
 
 
 @contextlib.contextmanager
@@ -65,7 +65,7 @@ def checkpoint(key: str) -> Iterator[Checkpoint]:
     """The checkpoint of the run with this key, for one process at a time; a second one waits for the first."""
     root = Path(os.environ.get("DVC_ROOT", ".")) / ".resume"
     folder = root / key
-    with stage.locked(root / f"{key}.lock", str(folder)):
+    with files.locked(root / f"{key}.lock", str(folder)):
         folder.mkdir(exist_ok=True)
         yield Checkpoint(folder / "state")
     prune(root)
@@ -73,7 +73,7 @@ def checkpoint(key: str) -> Iterator[Checkpoint]:
 
 def prune(root: Path) -> None:
     """Remove all states but the most recent ones, and none that is in use."""
-    with stage.locked(root / "prune.lock", str(root)):
+    with files.locked(root / "prune.lock", str(root)):
         folders = [path for path in root.iterdir() if path.is_dir()]
         for folder in sorted(folders, key=lambda path: path.stat().st_mtime)[:-KEPT]:
             lock = folder.with_suffix(".lock")

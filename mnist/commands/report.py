@@ -2,18 +2,31 @@
 
 import base64
 import io
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import jinja2
-from matplotlib.figure import Figure
+import typer
 
-from mnist import compare, metrics, plots, runs
-from mnist.runs import Run
+from mnist.commands import compare, runs
+from mnist.commands.runs import Run
+from pipeline import console, files
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 SHOWN = 12  # images in a picture of predictions
+
+
+def report(
+    a: Annotated[str, typer.Argument(help="A commit, tag, branch, experiment, or `workspace`.")] = "workspace",
+    b: Annotated[str | None, typer.Argument(help="A second one, to compare it with.")] = None,
+    output: Annotated[Path, typer.Option(help="The file to write.", callback=console.writable)] = Path("report.html"),
+) -> None:
+    """Write one HTML file, with everything in it, on a run or on two and their difference.
+
+    Example: python -m mnist report main workspace --output report.html
+    """
+    written = page([runs.read(revision) for revision in (a, b) if revision]).encode()
+    files.replace(output, written)
+    print(f"{output}: {len(written) / 1e6:.1f} MB")
 
 
 def page(chosen: list[Run]) -> str:
@@ -21,7 +34,9 @@ def page(chosen: list[Run]) -> str:
 
     Raises InputError if two cannot be compared.
     """
-    found = compare.compare(*chosen) if len(chosen) == 2 else None
+    import jinja2
+
+    found = compare.of(*chosen) if len(chosen) == 2 else None
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string(TEMPLATE.read_text("utf-8")).render(
         title="Report on " + " and ".join(run.revision for run in chosen),
@@ -36,14 +51,22 @@ def page(chosen: list[Run]) -> str:
 
 
 def measured(chosen: list[Run]) -> list[tuple[str, list[str]]]:
-    """A row for each metric, a cell for each run."""
+    """One row per metric, with its interval if it has one, and one cell per run."""
+    from mnist import metrics
+
     each = [metrics.of_predictions(run.predictions) for run in chosen]
-    names = {"loss": "loss", "macro_f1": "macro F1", "calibration_error": "calibration error"}
+    intervals = {f"{name}_{end}" for name in each[0] for end in ("low", "high")}
+    single = [name for name, value in each[0].items() if isinstance(value, float) and name not in intervals]
     return [
-        ("accuracy", [f"{m['accuracy']:.4f} (95 % {m['accuracy_low']:.4f}–{m['accuracy_high']:.4f})" for m in each]),
-        *((label, [f"{m[name]:.4f}" for m in each]) for name, label in names.items()),
-        *((f"recall of {name}", [f"{m['recall'][name]:.4f}" for m in each]) for name in each[0]["recall"]),
+        *((name.replace("_", " "), [with_interval(found, name) for found in each]) for name in single),
+        *((f"recall of {name}", [f"{found['recall'][name]:.4f}" for found in each]) for name in each[0]["recall"]),
     ]
+
+
+def with_interval(found: dict[str, Any], name: str) -> str:
+    """A metric, with its 95 % interval if it has one."""
+    interval = f" (95 % {found[f'{name}_low']:.4f}–{found[f'{name}_high']:.4f})" if f"{name}_low" in found else ""
+    return f"{found[name]:.4f}{interval}"
 
 
 def differences(found: dict[str, Any]) -> list[tuple[str, list[str]]]:
@@ -71,27 +94,17 @@ def parameters(chosen: list[Run]) -> list[tuple[str, list[str], bool]]:
 
 def figures(chosen: list[Run]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Headings, and below each its pictures: a caption and a PNG in base64."""
+    from mnist import plots
+
     plots.settle()
     images = runs.test_images(chosen[0].revision)
-    first = range(min(SHOWN, len(images)))
-
-    def mistakes(run: Run) -> Figure:
-        index = plots.confident_mistakes(run.predictions, SHOWN)
-        return plots.predictions(images, run.predictions, index, "The most confident mistakes")
-
-    drawn: dict[str, Callable[[Run], Figure]] = {
-        "Training": lambda run: plots.training(run.history),
-        "Predictions": lambda run: plots.predictions(images, run.predictions, first, "The first test images"),
-        "Mistakes": mistakes,
-        "Confusion": lambda run: plots.confusion(run.predictions),
-        "Calibration": lambda run: plots.calibration(run.predictions),
-    }
     captions = [
         f"{letter}: {run.revision}" if len(chosen) > 1 else "" for letter, run in zip("AB", chosen, strict=False)
     ]
+    drawn = [plots.of_run(images, run.predictions, run.history, SHOWN) for run in chosen]
     found = [
-        (heading, [(caption, png(draw(run))) for caption, run in zip(captions, chosen, strict=True)])
-        for heading, draw in drawn.items()
+        (name.capitalize(), [(caption, png(each[name])) for caption, each in zip(captions, drawn, strict=True)])
+        for name in drawn[0]
     ]
     if len(chosen) == 2:
         flipped = plots.flipped(images, chosen[0].predictions, chosen[1].predictions)
@@ -99,8 +112,10 @@ def figures(chosen: list[Run]) -> list[tuple[str, list[tuple[str, str]]]]:
     return found
 
 
-def png(figure: Figure) -> str:
-    """A figure as PNG in base64."""
+def png(figure: Any) -> str:
+    """A matplotlib figure as PNG in base64."""
+    from mnist import plots
+
     out = io.BytesIO()
     plots.save(figure, out)
     return base64.b64encode(out.getvalue()).decode()

@@ -9,14 +9,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from mnist import params
-from mnist.console import InputError
+from pipeline import lock, revisions
 
 OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")
 CHUNK = 1 << 20  # bytes
-LOCK = Path("dvc.lock")
 
 
 class Finding(NamedTuple):
@@ -36,7 +34,7 @@ def cache() -> Path:
         with Repo() as repo:
             return Path(repo.cache.local.path)
     except DvcException as error:
-        raise InputError(f"{Path.cwd()}: DVC cannot use it ({error}); run this in a clone of the project") from error
+        raise revisions.unusable(error) from error
 
 
 def objects(folder: Path) -> list[Path]:
@@ -70,7 +68,7 @@ def examine(found: list[Path], advance: Callable[[int], None] = lambda _: None) 
 def needed(folder: Path) -> dict[Path, list[str]]:
     """The object of each output of the current dvc.lock, and of each file in those that are folders; with names."""
     owners: dict[Path, list[str]] = {}
-    for output, md5 in outputs():
+    for output, md5 in lock.read().outputs().items():
         path = folder / md5[:2] / md5[2:]
         owners.setdefault(path, []).append(output)
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # a damaged listing is found by its MD5
@@ -78,20 +76,3 @@ def needed(folder: Path) -> dict[Path, list[str]]:
                 inside = folder / entry["md5"][:2] / entry["md5"][2:]
                 owners.setdefault(inside, []).append(f"{output}/{entry['relpath']}")
     return owners
-
-
-def outputs() -> list[tuple[str, str]]:
-    """Path and MD5 of each output in dvc.lock; none if there is no such file. Raises InputError if it is damaged."""
-    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from voluptuous import Invalid
-
-    if not LOCK.exists():
-        return []
-    try:
-        stages: Any = COMPILED_LOCKFILE_SCHEMA(params.parse(LOCK))["stages"]
-        return [(str(out["path"]), str(out["md5"])) for stage in stages.values() for out in stage.get("outs", [])]
-    except (InputError, Invalid, KeyError, TypeError) as error:
-        raise InputError(
-            f"{LOCK}: not whole, as when DVC was killed while it wrote it; `git restore {LOCK}`, or remove it if git "
-            "has none: `dvc repro` then takes what was finished from the cache"
-        ) from error

@@ -2,15 +2,30 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from ruamel.yaml import YAML
 
-from mnist import params, stage
-from mnist.console import InputError
+from mnist.commands import settings
+from pipeline import files, params, yaml12
+from pipeline.errors import InputError, suggestion
 
 FOLDER = Path("recipes")
 NULL = "tag:yaml.org,2002:null"  # written out as `null`, not as nothing
+
+
+def recipe(name: Annotated[str | None, typer.Argument(help="The recipe to write into params.yaml.")] = None) -> None:
+    """List the recipes, or write one into params.yaml, keeping its comments.
+
+    Example: python -m mnist recipe cnn
+    """
+    if name is None:
+        for known, description in names().items():
+            print(f"{known:8} {description}")
+    else:
+        apply(name)
+        print(f"params.yaml: recipe {name} written; `dvc repro` runs it")
 
 
 def names() -> dict[str, str]:
@@ -23,7 +38,7 @@ def names() -> dict[str, str]:
 
 def with_parameters(chosen: dict[str, Any]) -> list[str]:
     """The recipes that have these parameters of training, with seed 0 on the CPU."""
-    sections = {name: params.parse(FOLDER / f"{name}.yaml").get("train", {}) for name in names()}
+    sections = {name: yaml12.read(FOLDER / f"{name}.yaml").get("train", {}) for name in names()}
     return [name for name, section in sections.items() if chosen == {**chosen, **section, "seed": 0, "device": "cpu"}]
 
 
@@ -33,19 +48,19 @@ def apply(name: str, path: Path = params.FILE) -> None:
     Raises InputError if there is no such recipe or the result would not be valid, and then writes nothing.
     """
     if name not in names():
-        raise InputError(f"recipe: there is no {name!r}{params.suggestion(name, list(names()))}")
-    params.load(path)
+        raise InputError(f"recipe: there is no {name!r}{suggestion(name, list(names()))}")
+    settings.check(yaml12.read(path), path)
     editor = YAML()  # the one that keeps comments
     editor.preserve_quotes = True
     editor.width = 1000
     editor.representer.add_representer(type(None), lambda self, _: self.represent_scalar(NULL, "null"))
     tree = editor.load(path.read_text("utf-8"))
     source = FOLDER / f"{name}.yaml"
-    for section, values in params.parse(source).items():
+    for section, values in yaml12.read(source).items():
         if section not in tree or not isinstance(values, dict):
             raise InputError(f"{source}: {section}: not a section of {path} with keys below it; mend it")
         tree[section].update(values)
     text = io.StringIO()
     editor.dump(tree, text)
-    params.check(YAML(typ="safe").load(text.getvalue()), f"recipes/{name}.yaml")
-    stage.replace(path, text.getvalue().encode())
+    settings.check(YAML(typ="safe").load(text.getvalue()), f"recipes/{name}.yaml")
+    files.replace(path, text.getvalue().encode())

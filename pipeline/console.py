@@ -8,10 +8,13 @@ import io
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
+
+from pipeline.errors import InputError
 
 STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 REMEDIES = {  # of what the system may refuse
@@ -25,10 +28,6 @@ REMEDIES = {  # of what the system may refuse
     errno.EISDIR: "a file belongs there, move the folder away",
     errno.ENOENT: "put it back; git or `dvc checkout` may have it",
 }
-
-
-class InputError(Exception):
-    """Something from outside is wrong. The message names the place, what is wrong there and the remedy."""
 
 
 class Stopped(BaseException):
@@ -103,3 +102,11 @@ def progress(label: str, total: int, *, of_bytes: bool = False) -> Iterator[Call
     ) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+def writable(path: Path | None) -> Path | None:
+    """Refuse a file that cannot be written, before the work for it is done; a callback for an option."""
+    if path and (path.is_dir() or not path.parent.is_dir()):
+        what = f"{path} is a folder" if path.is_dir() else f"there is no folder {path.parent}; mkdir -p makes it"
+        raise typer.BadParameter(what)
+    return path

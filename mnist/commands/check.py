@@ -4,21 +4,32 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist import idx, inputs, params, sources, splits, stage, verify
-from mnist.console import InputError
+from mnist import idx, raw, sources, splits
+from mnist.commands import settings
+from pipeline import definition, files, params, pins, verify, yaml12
+from pipeline.errors import InputError
 
 RUNNING = Path(".dvc/tmp/rwlock")  # where DVC notes what is being read and written, and by which process
 
 
-def check() -> Iterator[str]:
-    """Check what the stages would, change nothing, and say in a line each what is well. Raises InputError."""
+def check() -> None:
+    """Look for mistakes in params.yaml, the data folder and the cache before `dvc repro` deletes any output.
+
+    Example: python -m mnist check && dvc repro
+    """
+    for line in findings():
+        print(line)
+
+
+def findings() -> Iterator[str]:
+    """Check what the stages would, change nothing, and say in one line each what is in order. Raises InputError."""
     folder = verify.cache()
     check_running()
-    tree = params.parse(params.FILE)
-    chosen = params.check(tree, str(params.FILE))
+    tree = yaml12.read(params.FILE)
+    chosen = settings.check(tree)
     yield f"{params.FILE}: ok"
-    for name, entry in inputs.pipeline().stages.items():
-        inputs.declared(name, entry, tree)
+    for name, entry in definition.read().stages.items():
+        definition.declared(name, entry, tree)
     if chosen.train.device == "cuda":
         from mnist import training  # seconds, for torch
 
@@ -32,10 +43,7 @@ def check() -> Iterator[str]:
         yield f"data: {chosen.dataset.download}, to be fetched"
     else:
         yield f"{chosen.dataset.folder}: {look(chosen):,} training images, ok"
-    project = inputs.lookup(inputs.toml(inputs.PROJECT), "project", inputs.PROJECT)
-    extras = inputs.lookup(project, "optional-dependencies", inputs.PROJECT)
-    for name, pins in {"dependencies": inputs.lookup(project, "dependencies", inputs.PROJECT), **extras}.items():
-        inputs.check_pins(f"{inputs.PROJECT}: {name}", pins)
+    pins.check_project()
     yield "libraries: as pinned"
     needed = verify.needed(folder)
     present = sum(path.exists() for path in needed)
@@ -54,11 +62,11 @@ def check_running() -> None:
         ) from error
 
 
-def look(chosen: params.Params) -> int:
+def look(chosen: settings.Settings) -> int:
     """Unpack the data folder to nowhere, as `download` would; returns the number of training images."""
-    with stage.locked(stage.TEMPORARY / "check.lock", "check"), stage.scratch(Path("data/.check.partial")) as folder:
+    with files.locked(files.TEMPORARY / "check.lock", "check"), files.scratch(Path("data/.check.partial")) as folder:
         sources.copy(Path(chosen.dataset.folder), folder)
-        images = idx.read(folder / sources.IMAGES["train"], 3)
+        images = idx.read(folder / raw.IMAGES["train"], 3)
         splits.check_validation(chosen.normalise.validation, len(images))
         if chosen.normalise.std == "auto":
             splits.check_spread(splits.moments(images)[1])

@@ -1,0 +1,1 @@
+"""What people run beside DVC, one command a module: python -m mnist COMMAND."""

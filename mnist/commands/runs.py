@@ -1,0 +1,57 @@
+"""Finished runs, of any revision: their parameters, predictions and history."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnist import history, predictions, raw
+from mnist.commands import settings
+from mnist.dataset import Array
+from mnist.history import Epoch
+from mnist.predictions import Predictions
+from pipeline import revisions
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its parameters by dotted key, what it says of each test image, and which images those were."""
+
+    revision: str
+    parameters: dict[str, Any]
+    predictions: Predictions
+    history: list[Epoch]
+    dataset: str
+    test_files: dict[str, str]  # SHA-256 of the raw test images and labels
+
+
+def read(name: str) -> Run:
+    """Read a run from git and DVC's cache or remote; `name` is what git or DVC calls its revision, or `workspace`.
+
+    Raises InputError if there is no such revision, or its results are missing or older than what made them.
+    """
+    with revisions.opened(name) as revision:
+        if name == revisions.WORKSPACE:  # what was committed may be of an earlier schema
+            settings.read()
+        revision.check_current(str(predictions.FILE))
+        described = raw.parse_description(revision.content("data/raw/dataset.json"), f"{name}: data/raw")
+        answers, epochs = (
+            revision.content(str(path)).decode(errors="replace") for path in (predictions.FILE, history.FILE)
+        )
+        return Run(
+            name,
+            revision.parameters,
+            predictions.read(described.classes, Path(f"{name}:{predictions.FILE}"), answers),
+            history.read(Path(f"{name}:{history.FILE}"), epochs),
+            described.name,
+            {file: facts["sha256"] for file, facts in described.files.items() if file.startswith("t10k")},
+        )
+
+
+def test_images(name: str) -> Array:
+    """The test images of a run, uint8 (n, height, width)."""
+    with revisions.opened(name) as revision:
+        found = io.BytesIO(revision.content("data/normalised/test_images.npy"))
+        return np.asarray(np.load(found, allow_pickle=False))

@@ -1,0 +1,31 @@
+"""All of `params.yaml`: the sections of the five stages."""
+
+from pathlib import Path
+from typing import Any
+
+from mnist.hyperparameters import Hyperparameters
+from pipeline import params, yaml12
+from stages.download import Dataset
+from stages.evaluate import Evaluate
+from stages.normalise import Normalise
+from stages.plot_predictions import Plot
+
+
+class Settings(params.Section):
+    """All of `params.yaml`, each section by the schema of the stage that reads it."""
+
+    dataset: Dataset
+    normalise: Normalise
+    train: Hyperparameters
+    evaluate: Evaluate
+    plot: Plot
+
+
+def read(path: Path = params.FILE) -> Settings:
+    """Read and check `params.yaml`. Raises InputError, in one line, for whatever is wrong with it."""
+    return check(yaml12.read(path), path)
+
+
+def check(tree: dict[str, Any], place: object = params.FILE) -> Settings:
+    """Hold the content of a `params.yaml` against all schemas; `place` is the file to name in the InputError."""
+    return params.check_all(tree, Settings, place)

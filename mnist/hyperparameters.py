@@ -1,0 +1,31 @@
+"""The hyper-parameters of a training: what the section `train` of params.yaml holds."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Hyperparameters(BaseModel):
+    """What decides a training, beside the data; params.yaml says what each of them does."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    model: Literal["mlp", "cnn"]
+    loss: Literal["cross_entropy", "nll", "mse"]
+    optimizer: Literal["sgd", "adam", "adamw"]
+    learning_rate: Annotated[float, Field(gt=0, le=1000)]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1000)]
+    schedule: Literal["constant", "one_cycle", "cosine"]
+    shift: Annotated[int, Field(ge=0, le=100)]
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    device: Literal["cpu", "cuda"]
+
+    @model_validator(mode="after")
+    def momentum_is_for_sgd(self) -> Self:
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(f"momentum is for sgd; {self.optimizer} has its own: set train.momentum to 0.0")
+        return self

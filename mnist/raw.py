@@ -1,0 +1,105 @@
+"""Raw data: four IDX files that belong together, and `dataset.json`, which describes them."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mnist import idx
+from pipeline.errors import InputError
+
+IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
+LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
+DESCRIPTION = "dataset.json"
+
+
+class Description(BaseModel):
+    """What `dataset.json` says of the four files beside it: each one's SHA-256 and shape by its name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    classes: list[str]
+    files: dict[str, dict[str, Any]]
+
+
+def describe(folder: Path, name: str, classes: list[str] | None) -> None:
+    """Check that the four files of `folder` belong together and write `dataset.json` beside them."""
+    images, labels = arrays(folder)
+    classes = classes or [str(label) for label in range(int(labels["train"].max()) + 1)]
+    check_labels(labels, classes)
+    files = {
+        file: {"sha256": sha256(folder / file), "shape": list(array[split].shape)}
+        for array, names in ((images, IMAGES), (labels, LABELS))
+        for split, file in names.items()
+    }
+    text = json.dumps({"name": name, "classes": classes, "files": files}, indent=2, ensure_ascii=False)
+    (folder / DESCRIPTION).write_text(text + "\n", "utf-8")
+
+
+def load(folder: Path) -> tuple[Description, dict[str, Any], dict[str, Any]]:
+    """What `describe` has seen in `folder`: its description, and each split's images and labels.
+
+    Raises InputError if they do not belong together any more.
+    """
+    path = folder / DESCRIPTION
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); `dvc repro` writes it anew") from error
+    description = parse_description(content, str(path))
+    images, labels = arrays(folder)
+    check_labels(labels, description.classes)
+    return description, images, labels
+
+
+def parse_description(content: bytes, place: str) -> Description:
+    """What a `dataset.json` says; `place` is what to name in an InputError."""
+    try:
+        return Description.model_validate_json(content)
+    except ValidationError as error:
+        raise InputError.invalid(place, error, "`dvc repro` writes it anew") from error
+
+
+def arrays(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Each split's images and labels, mapped from disk. Raises InputError if they do not belong together."""
+    images = {split: idx.read(folder / file, 3) for split, file in IMAGES.items()}
+    labels = {split: idx.read(folder / file, 1) for split, file in LABELS.items()}
+    for split in images:
+        if len(images[split]) != len(labels[split]):
+            raise InputError(
+                f"{IMAGES[split]} holds {len(images[split]):,} images, {LABELS[split]} {len(labels[split]):,} labels; "
+                "get the two that belong together"
+            )
+    if images["train"].shape[1:] != images["test"].shape[1:]:
+        raise InputError(
+            f"{IMAGES['train']} has images of {images['train'].shape[1:]} pixels, "
+            f"{IMAGES['test']} of {images['test'].shape[1:]}; both must be the same"
+        )
+    return images, labels
+
+
+def check_labels(labels: dict[str, Any], classes: list[str]) -> None:
+    """Hold the labels against the classes: none outside, and no class without images to learn from."""
+    for split, file in LABELS.items():
+        if (largest := int(labels[split].max())) >= len(classes):
+            at = int(labels[split].argmax())
+            raise InputError(f"{file}: label {largest} at {at:,} is outside the {len(classes)} classes; mend it")
+    counts = np.bincount(labels["train"], minlength=len(classes))
+    if len(classes) < 2:
+        raise InputError(f"{LABELS['train']}: all labels are the same; at least two classes are needed")
+    rarest = int(counts.argmin())
+    if counts[rarest] < 2:
+        raise InputError(
+            f"{LABELS['train']}: class {classes[rarest]} has {counts[rarest]} images where the labels reach "
+            f"{len(classes) - 1}; each class from 0 on needs two (or is a label wrong?)"
+        )
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,94 @@
+"""What `dvc.yaml` defines: each stage's dependencies, parameters and outputs."""
+
+import itertools
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline import params, yaml12
+from pipeline.errors import InputError
+
+FILE = Path("dvc.yaml")
+
+
+class Stage(BaseModel):
+    """What a stage of `dvc.yaml` declares. An entry of `params` is a key of params.yaml, or keys of another file."""
+
+    deps: list[str] = []
+    params: list[str | dict[str, list[str] | None]] = []
+    outs: list[str | dict[str, Any]] = []
+
+
+class Pipeline(BaseModel):
+    """The part of `dvc.yaml` that matters here."""
+
+    stages: dict[str, Stage]
+
+
+def declared(stage: str, entry: Stage, tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The parameters by file and key, and the paths, that a stage's entry of `dvc.yaml` says it depends on.
+
+    Raises InputError for what is not there, and for a dependency that the stage would itself replace.
+    """
+    values: dict[str, Any] = {}
+    for given in entry.params:
+        # a plain entry is a key of params.yaml, another one {file: keys}, or {file: null} for all of it
+        for path, keys in (given if isinstance(given, dict) else {str(params.FILE): [given]}).items():
+            source = tree if path == str(params.FILE) else content(path)
+            found = params.flat({key: lookup(source, key, path) for key in keys or source})
+            values |= {f"{path}: {key}": value for key, value in found.items()}
+    deps = [
+        re.sub(r"\$\{([\w.]+)\}", lambda match: str(lookup(tree, match[1], str(params.FILE))), path)
+        for path in entry.deps
+    ]
+    outs = [name for out in entry.outs for name in (out if isinstance(out, dict) else [out])]
+    for path, out in itertools.product(deps, outs):
+        if overlap(path, out):
+            raise InputError(
+                f"{path}: contains or lies inside {out}, which the stage {stage} replaces; choose another folder"
+            )
+    return values, deps
+
+
+def read() -> Pipeline:
+    """What `dvc.yaml` says of the stages. Raises InputError if DVC could not use it either."""
+    try:
+        return Pipeline.model_validate(yaml12.read(FILE))
+    except ValidationError as error:
+        raise InputError.invalid(FILE, error, f"`git restore {FILE}` brings it back") from error
+
+
+def overlap(path: str, other: str) -> bool:
+    """Whether one of two paths is the other or lies in it."""
+    if "\0" in path:
+        return False
+    ours, theirs = (Path(os.path.realpath(name)) for name in (path, other))
+    return ours in (theirs, *theirs.parents) or theirs in ours.parents
+
+
+def content(path: str) -> dict[str, Any]:
+    """The content of a file of parameters beside params.yaml."""
+    return toml(path) if path.endswith(".toml") else yaml12.read(Path(path))
+
+
+def toml(path: str) -> dict[str, Any]:
+    """The content of a TOML file."""
+    try:
+        return tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; `git restore {path}` brings it back") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML: {error}; mend it, or `git restore {path}`") from error
+
+
+def lookup(tree: Any, key: str, place: str) -> Any:
+    """The value at a dotted key."""
+    for part in key.split("."):
+        if not isinstance(tree, dict) or part not in tree:
+            raise InputError(f"{place}: {key}: missing, and dvc.yaml refers to it; put it back")
+        tree = tree[part]
+    return tree

@@ -1,0 +1,86 @@
+"""`dvc.lock`: what the stages were run with, and what came out. Nothing else reads that file."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from pipeline import params, yaml12
+from pipeline.errors import InputError
+
+FILE = Path("dvc.lock")
+
+
+class Entry(BaseModel):
+    """A dependency or output: the MD5 of a file, or of the listing of a folder."""
+
+    path: str
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
+
+
+class Stage(BaseModel):
+    """One run of a stage; parameters by file."""
+
+    cmd: str | list[str]
+    deps: list[Entry] = []
+    params: dict[str, dict[str, Any]] = {}
+    outs: list[Entry] = []
+
+
+class Lock(BaseModel):
+    """All of it."""
+
+    version: Literal["2.0"] = Field(alias="schema")
+    stages: dict[str, Stage]
+
+    def outputs(self) -> dict[str, str]:
+        """The MD5 of each output by its path."""
+        return {out.path: out.md5 for stage in self.stages.values() for out in stage.outs}
+
+    def behind(self, output: str) -> dict[str, Stage]:
+        """The stages without which there would be no such output: the one that makes it, and those before that."""
+        makers = {out.path: name for name, stage in self.stages.items() for out in stage.outs}
+        found: dict[str, Stage] = {}
+        left = [output]
+        while left:
+            name = makers.get(left.pop())
+            if name and name not in found:
+                found[name] = self.stages[name]
+                left += [dep.path for dep in self.stages[name].deps]
+        return found
+
+    def code(self, output: str) -> dict[str, str]:
+        """The MD5 of each Python file that an output depends on, by path."""
+        stages = self.behind(output).values()
+        return {dep.path: dep.md5 for stage in stages for dep in stage.deps if dep.path.endswith(".py")}
+
+    def parameters(self) -> dict[str, Any]:
+        """The values of params.yaml, by dotted key, that the results were made with."""
+        values: dict[str, Any] = {}
+        for stage in self.stages.values():
+            values |= params.flat(stage.params.get(str(params.FILE), {}))
+        return values
+
+    def inputs(self) -> dict[str, Any]:
+        """What comes from outside of the pipeline: each stage's parameters, and dependencies that no stage makes."""
+        made = self.outputs()
+        return {
+            name: (stage.cmd, stage.params, {dep.path: dep.md5 for dep in stage.deps if dep.path not in made})
+            for name, stage in self.stages.items()
+        }
+
+
+def parse(content: bytes, place: object = FILE) -> Lock:
+    """What a `dvc.lock` says; `place` is what to name in the InputError if it is damaged."""
+    remedy = (
+        f"`git restore {FILE}`, or remove it if git has none: `dvc repro` then takes what was finished from the cache"
+    )
+    try:
+        return Lock.model_validate(yaml12.parse(content, str(place)))
+    except (InputError, ValidationError) as error:
+        raise InputError(f"{place}: not whole, as when DVC was killed while it wrote it; {remedy}") from error
+
+
+def read() -> Lock:
+    """The workspace's lock; one without stages if there is none."""
+    return parse(FILE.read_bytes()) if FILE.exists() else Lock(schema="2.0", stages={})

@@ -1,0 +1,102 @@
+"""`params.yaml`, section by section: each is held against a schema of its own, and refused in one line."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.errors import InputError, suggestion
+
+FILE = Path("params.yaml")
+SCALARS = (bool, int, float, bytes, date, type(None))
+WANTED = {  # in place of pydantic's words
+    "model_type": "a section with its keys below it",
+    "string_too_short": "the name of a folder",
+    "string_unicode": "text",
+}
+EXACT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Batch = Annotated[int, Field(ge=1, le=1_000_000)]  # images
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """What every section has in common: exact types, no unknown keys, no change after reading."""
+
+    model_config = EXACT
+
+
+def check(tree: dict[str, Any], section: str, schema: type[Schema], place: object = FILE) -> Schema:
+    """Hold one section of `tree` against its schema; `place` is the file to name in the InputError."""
+    if section not in tree:
+        close = suggestion(section, [str(key) for key in tree], "; every section is needed")
+        raise InputError(f"{place}: {section}: missing{close}")
+    try:
+        return schema.model_validate(tree[section])
+    except ValidationError as error:
+        raise InputError(f"{place}: {describe(section, error.errors(), schema)}") from error
+
+
+def check_all(tree: dict[str, Any], schema: type[Schema], place: object = FILE) -> Schema:
+    """Hold all of `tree` against a schema whose fields are the sections. Raises InputError."""
+    sections: dict[str, Any] = {name: field.annotation for name, field in schema.model_fields.items()}
+    for section in tree:
+        if not isinstance(section, str):
+            raise InputError(f"{place}: {shown(section)}: a key should be a word{suggestion('', list(sections))}")
+        if section not in sections:
+            raise InputError(f"{place}: {section}: unknown key{suggestion(section, list(sections))}")
+    return schema(**{section: check(tree, section, each, place) for section, each in sections.items()})
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping by dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def describe(section: str, errors: list[ErrorDetails], schema: type[BaseModel]) -> str:
+    """The first of pydantic's errors in one line, with a close match where there is one, and how many more."""
+    order = {"extra_forbidden": 0, "missing": 2}  # a misspelt key explains a missing one
+    first = min(errors, key=lambda error: order.get(error["type"], 1))
+    key = first["loc"][:1]  # what follows are the members of a union
+    name = ".".join([section, *map(str, key)])
+    more = len({error["loc"][:1] for error in errors if error["type"] != "missing"} - {key})
+    also = f" ({more} more after this)" if more else ""
+    keys = list(schema.model_fields)
+    if first["type"] == "extra_forbidden":
+        return f"{name}: unknown key{suggestion(str(key[0]), keys)}{also}"
+    if first["type"] == "missing":
+        return f"{name}: missing; every key is needed{also}"
+    if first["type"] == "value_error":
+        return f"{name}: {first['ctx']['error']}{also}"
+    if first["type"] == "invalid_key":
+        return f"{name}: a key should be a word{suggestion('', keys)}{also}"
+    here = [error for error in errors if error["loc"][:1] == key]
+    wanted = " or ".join(WANTED.get(e["type"], e["msg"].removeprefix("Input should be ")) for e in here)
+    given = first["input"]
+    words = literals(schema.model_fields[str(key[0])].annotation) if key else []
+    meant = suggestion(given, words, "") if isinstance(given, str) else ""
+    return f"{name}: should be {wanted}, not {shown(given)}{meant}{also}"
+
+
+def shown(value: Any) -> str:
+    """A value in 40 characters; a collection by its kind, as aliases can make one of gigabytes from a few bytes."""
+    if isinstance(value, str):
+        value = value[:100]
+    elif not isinstance(value, SCALARS):
+        return f"a {type(value).__name__}"
+    elif isinstance(value, int) and value.bit_length() > 100:
+        return f"a number of {value.bit_length():,} bits"
+    text = repr(value)
+    return text if len(text) <= 40 else text[:40] + "…"
+
+
+def literals(annotation: Any) -> list[str]:
+    """The strings of all the Literal types within `annotation`."""
+    return [word for arg in get_args(annotation) for word in ([arg] if isinstance(arg, str) else literals(arg))]

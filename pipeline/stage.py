@@ -1,0 +1,103 @@
+"""What every run of a stage shares: checked parameters, inputs that hold still, outputs complete or absent."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Generic, NoReturn, TypeVar
+
+from pydantic import BaseModel
+
+from pipeline import STARTED, console, files, inputs, params, parent, pins, yaml12
+from pipeline.errors import InputError
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+class Run(Generic[Section]):
+    """One run of a stage: its section of params.yaml, the hash of its inputs, and where its outputs go meanwhile."""
+
+    def __init__(self, section: Section, key: str) -> None:
+        self.params = section
+        self.key = key
+        self.outputs: dict[Path, Path] = {}
+
+    def output(self, path: str) -> Path:
+        """Where to write the file or folder `path` for now; it gets its name when the stage has succeeded."""
+        target = Path(path)
+        partial = files.aside(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        files.remove(partial)  # left by a run that was killed
+        self.outputs[target] = partial
+        return partial
+
+    def folder(self, path: str) -> Path:
+        """Like `output`, for an empty folder."""
+        partial = self.output(path)
+        partial.mkdir()
+        return partial
+
+    def flush(self) -> None:
+        """Wait until all outputs are on the disk."""
+        for partial in self.outputs.values():
+            for file in [partial, *partial.rglob("*")]:
+                files.flush(file)
+
+    def publish(self) -> None:
+        """Give all outputs their names."""
+        for target, partial in self.outputs.items():
+            if partial.is_dir():  # a folder cannot be renamed over another
+                files.remove(target)
+            partial.replace(target)
+            files.flush(target.parent)
+
+    def discard(self) -> None:
+        """Leave nothing half-written behind."""
+        for partial in self.outputs.values():
+            files.remove(partial)
+
+
+@contextlib.contextmanager
+def run(name: str, section: str, schema: type[Section]) -> Iterator[Run[Section]]:
+    """Run the stage `name` of dvc.yaml, whose section of params.yaml has a schema.
+
+    Import the modules that decide the result inside the block, so that the code imported is the code recorded.
+    Raises InputError if parameters, inputs or versions are wrong, or inputs change before the end.
+    """
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":
+        parent.end_with_dvc(os.environ["DVC_STAGE"])
+    # DVC's own lock does not cover a stage that is run by hand
+    with files.locked(files.TEMPORARY / f"{name}.lock", name):
+        tree = yaml12.read(params.FILE)
+        checked = params.check(tree, section, schema)
+        before = inputs.note(name, tree)
+        pins.check_values(before.values)
+        refuse(name, before.code_written_since(STARTED))
+        this = Run(checked, before.key)
+        try:
+            yield this
+            this.flush()
+            refuse(name, before.changed(inputs.note(name, yaml12.read(params.FILE))))
+            this.publish()
+        except OSError as error:
+            error.filename = error.filename or f"{name}, reading or writing"
+            raise
+        finally:
+            this.discard()
+
+
+def refuse(name: str, changed: list[str]) -> None:
+    """Raise InputError if anything has changed."""
+    if changed:
+        raise InputError(
+            f"{name}: {', '.join(changed[:3])}{' and more' * (len(changed) > 3)} changed while the stage ran, "
+            "so its result is not kept; run dvc repro again"
+        )
+
+
+def main(command: Callable[[], None]) -> NoReturn:
+    """Run a stage's script: `command` with `--help`, errors in one line."""
+    app = console.application()
+    app.command()(command)
+    console.main(app)
