@@ -1,7 +1,7 @@
 """The data set as training sees it: its splits as uint8 arrays mapped from disk, and its statistics.
 
 Pixels stay uint8 on disk and in memory, a quarter of float32. Normalising is the first layer of the model, so nobody
-who uses the model can forget it; what is kept here are the numbers for it.
+who uses the model can forget it; this module only stores its two numbers.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ Side = Annotated[int, Field(ge=1, le=4096)]  # pixels
 @with_config(ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 @dataclass(frozen=True)
 class Statistics:
-    """What is known of a data set. `mean` and `std` are of pixels in 0…1; `counts` are images a split and class."""
+    """What is known of a data set. `mean` and `std` are of pixels in 0…1; `counts`: images per split and class."""
 
     name: str
     classes: Annotated[list[str], Field(min_length=2)]
@@ -49,11 +49,11 @@ def statistics(folder: Path = FOLDER) -> Statistics:
     try:
         found = TypeAdapter(Statistics).validate_json(path.read_bytes())
     except ValidationError as error:
-        raise InputError.invalid(path, error, "`dvc repro` writes it anew") from error
+        raise InputError.invalid(path, error, "`dvc repro` recreates it") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); `dvc repro` writes it anew") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}); `dvc repro` recreates it") from error
     if {split: list(counts) for split, counts in found.counts.items()} != dict.fromkeys(SPLITS, found.classes):
-        raise InputError(f"{path}: counts: not of each class in each split; `dvc repro` writes it anew")
+        raise InputError(f"{path}: counts: not of each class in each split; `dvc repro` recreates it")
     return found
 
 
@@ -65,10 +65,10 @@ def load(split: Literal["train", "validation", "test"], folder: Path = FOLDER) -
     if images.shape != (sum(counts), *expected.image_shape) or labels.shape != images.shape[:1]:
         raise InputError(
             f"{folder}: {split}: {images.shape} images and {labels.shape} labels are not what statistics.json says; "
-            "`dvc repro` writes it anew"
+            "`dvc repro` recreates it"
         )
     if np.bincount(labels, minlength=len(counts)).tolist() != counts:
-        raise InputError(f"{folder}/{split}_labels.npy: not what statistics.json counts; `dvc repro` writes it anew")
+        raise InputError(f"{folder}/{split}_labels.npy: not what statistics.json counts; `dvc repro` recreates it")
     return Split(images, labels)
 
 
@@ -77,7 +77,7 @@ def array(path: Path) -> Array:
     try:
         found: Array = np.lib.format.open_memmap(path, "c")
     except Exception as error:  # what a damaged header may bring about is not only what NumPy documents
-        raise InputError(f"{path}: cannot be used ({error}); `dvc repro` writes it anew") from error
+        raise InputError(f"{path}: cannot be used ({error}); `dvc repro` recreates it") from error
     if found.dtype != np.uint8:
-        raise InputError(f"{path}: holds {found.dtype} where bytes are expected; `dvc repro` writes it anew")
+        raise InputError(f"{path}: holds {found.dtype} where bytes are expected; `dvc repro` recreates it")
     return found

@@ -63,7 +63,7 @@ def mlp(height: int, width: int, classes: int) -> nn.Sequential:
 
 
 def check_size(height: int, width: int) -> None:
-    """Raise InputError if the poolings of `cnn` leave nothing of images of this size."""
+    """Raise InputError if images are too small for `cnn`'s pooling layers."""
     if min(height, width) < 12:
         raise InputError(f"train.model: cnn needs images of 12×12 pixels or more, not {height}×{width}; set it to mlp")
 
@@ -121,7 +121,7 @@ def read(path: Path) -> tuple[nn.Module, Description]:
 
     Raises InputError if the file is damaged, comes from elsewhere, or its weights do not fit or are not finite.
     """
-    remedy = "`dvc repro` trains it anew"
+    remedy = "`dvc repro` recreates it"
     try:
         with safe_open(path, "pt") as file:
             metadata = (file.metadata() or {}).get(METADATA)

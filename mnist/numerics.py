@@ -1,4 +1,4 @@
-"""Pin everything through which the machine or the environment could change a result's last bits."""
+"""Pin everything through which machine or environment could change a result's last bits."""
 
 import os
 import sys

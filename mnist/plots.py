@@ -26,7 +26,7 @@ def save(figure: Figure, out: Path | BinaryIO) -> None:
 
 
 def settle() -> None:
-    """Let neither the user's matplotlib settings nor the system's fonts have a say in the pictures."""
+    """Make the pictures independent of the user's matplotlib settings and fonts."""
     mpl.rcdefaults()
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 110})
     mpl.rcParams["text.parse_math"] = False  # a dollar in the name of a class is a dollar

@@ -1,4 +1,4 @@
-"""What a model says of images."""
+"""A model's answers to images."""
 
 import numpy as np
 import torch

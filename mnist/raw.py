@@ -49,7 +49,7 @@ def load(folder: Path) -> tuple[Description, dict[str, Any], dict[str, Any]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); `dvc repro` writes it anew") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}); `dvc repro` recreates it") from error
     description = parse_description(content, str(path))
     images, labels = arrays(folder)
     check_labels(labels, description.classes)
@@ -61,7 +61,7 @@ def parse_description(content: bytes, place: str) -> Description:
     try:
         return Description.model_validate_json(content)
     except ValidationError as error:
-        raise InputError.invalid(place, error, "`dvc repro` writes it anew") from error
+        raise InputError.invalid(place, error, "`dvc repro` recreates it") from error
 
 
 def arrays(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -87,7 +87,7 @@ def check_labels(labels: dict[str, Any], classes: list[str]) -> None:
     for split, file in LABELS.items():
         if (largest := int(labels[split].max())) >= len(classes):
             at = int(labels[split].argmax())
-            raise InputError(f"{file}: label {largest} at {at:,} is outside the {len(classes)} classes; mend it")
+            raise InputError(f"{file}: label {largest} at {at:,} is outside the {len(classes)} classes; fix it")
     counts = np.bincount(labels["train"], minlength=len(classes))
     if len(classes) < 2:
         raise InputError(f"{LABELS['train']}: all labels are the same; at least two classes are needed")

@@ -50,5 +50,5 @@ def table(path: Path, header: list[str], text: str | None = None) -> Iterable[tu
 def damaged(path: Path, line: int, reason: object) -> InputError:
     """The error for a table that is not as it was written."""
     return InputError(
-        f"{path}, line {line}: {reason}; `dvc repro` writes it anew (`python -m mnist verify` finds a damaged cache)"
+        f"{path}, line {line}: {reason}; `dvc repro` recreates it (`python -m mnist verify` finds a damaged cache)"
     )

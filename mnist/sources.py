@@ -33,7 +33,7 @@ KNOWN: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 CLASSES_FILE = "classes.txt"
-SILENCE = 60  # seconds after which a mirror that says nothing is given up
+SILENCE = 60  # seconds of silence before a mirror is abandoned
 
 
 def copy(folder: Path, target: Path) -> None:
@@ -76,13 +76,13 @@ def class_names(path: Path) -> list[str] | None:
     if not path.exists():
         return None
     if not path.is_file():
-        raise InputError(f"{path}: not a file; one with a name a line belongs there, or nothing")
+        raise InputError(f"{path}: not a file; it should hold one name per line, or be removed")
     try:
         names = path.read_text("utf-8-sig").splitlines()  # Windows editors begin with a byte order mark
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
     if not names or len(set(names)) < len(names) or not all(name.isprintable() and name.strip() for name in names):
-        raise InputError(f"{path}: needs one printable name a line, each once; mend it or remove it")
+        raise InputError(f"{path}: should hold one printable name per line, each once; fix it or remove it")
     return names
 
 
@@ -91,7 +91,7 @@ def fetch(name: str, folder: Path, target: Path) -> None:
 
     EMNIST's images lie transposed in its files, its letters count from 1, QMNIST's labels have eight columns of which
     the first is the class: here all come out like MNIST.
-    Raises InputError, which names the way round, when torchvision cannot get it.
+    Raises InputError, naming the workaround, when torchvision cannot get it.
     """
     for split in ("train", "test"):
         dataset = open_torchvision(name, str(folder), split)

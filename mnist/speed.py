@@ -11,7 +11,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def keep_memory() -> None:
-    """Have glibc keep memory that is freed: else a convolution's results go back to the system and are fetched anew.
+    """Have glibc keep memory that is freed: else a convolution's results go back to the system and are fetched again.
 
     That costs thousands of page faults a step, a fifth of the time or more.
     """
@@ -22,7 +22,7 @@ def keep_memory() -> None:
 
 
 def eager(kind: type[optim.Optimizer]) -> Callable[..., optim.Optimizer]:
-    """The optimizer's class less its dealings with torch.compile and the profiler.
+    """The optimizer class without its torch.compile and profiler hooks.
 
     The former's import takes a second, at the first use; the latter take as long at each step as the arithmetic.
     """

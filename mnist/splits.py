@@ -70,9 +70,9 @@ def check_validation(validation: int, count: int) -> None:
 
 
 def check_spread(std: float) -> None:
-    """Raise InputError if pixels do not differ, so that none can be told from another."""
+    """Raise InputError if pixels do not differ, so the standard deviation is 0."""
     if std == 0:
-        raise InputError("normalise.std: auto: all training pixels are the same; set a number or mend the images")
+        raise InputError("normalise.std: auto: all training pixels are the same; set a number or fix the images")
 
 
 def stratified(labels: Array, count: int, seed: int) -> Array:

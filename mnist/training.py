@@ -41,7 +41,7 @@ def train(
     report: Callable[[Epoch], None] = lambda _: None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> list[Epoch]:
-    """Train `model` in place, from the last epoch that `checkpoint` knows of on; returns a row for every epoch.
+    """Train `model` in place, resuming after the last epoch in `checkpoint`; returns one row per epoch.
 
     `report` is called after an epoch, `advance` after a step. All randomness comes from torch's CPU generator.
     Raises InputError, naming epoch and step, when the loss or a weight is no longer finite.
@@ -104,7 +104,7 @@ def batches(images: Tensor, labels: Tensor, size: int, shift: int) -> Iterator[t
 
 
 def shifted(images: Tensor, reach: int, down: Tensor, right: Tensor) -> Tensor:
-    """Move each image by its own offset less `reach`; what comes in from outside is background, 0."""
+    """Move each image by its own offset minus `reach`; pixels shifted in are background (0)."""
     _, height, width = images.shape
     padded = F.pad(images, (reach, reach, reach, reach))
     windows = padded.unfold(1, height, 1).unfold(2, width, 1)  # every possible crop, as a view

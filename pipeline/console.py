@@ -44,10 +44,11 @@ def application(help: str | None = None) -> typer.Typer:
 def main(app: typer.Typer) -> NoReturn:
     """Run `app` and exit: 0; 1 after one line on stderr; 2 after a line on the usage; 128 + the signal's number.
 
-    A traceback is left to what is a defect of the program.
+    Anything else is a bug and keeps its traceback.
     """
-    gc.set_threshold(100_000)  # what importing torch makes is no garbage: looking through it takes a second,
-    atexit.register(gc.freeze)  # and another one when the program ends
+    # Importing torch leaves a million live objects. Not to scan them, nor again at exit, takes 0.45 s off 1.8.
+    gc.set_threshold(100_000)
+    atexit.register(gc.freeze)
     for number in STOPS:
         signal.signal(number, stop)
     for stream in (sys.stdout, sys.stderr):
@@ -60,7 +61,7 @@ def main(app: typer.Typer) -> NoReturn:
     except TyperException as error:
         fail(f"{getattr(error, 'message', error)} (see --help)", getattr(error, "exit_code", 2))
     except OSError as error:
-        remedy = REMEDIES.get(error.errno or 0, "mend that and run it again")
+        remedy = REMEDIES.get(error.errno or 0, "fix it and run again")
         fail(f"{error.filename or 'input or output'}: {error.strerror or error}; {remedy}", 1)
     except Stopped as stopped:
         number = stopped.args[0]

@@ -82,7 +82,7 @@ def toml(path: str) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; `git restore {path}` brings it back") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid TOML: {error}; mend it, or `git restore {path}`") from error
+        raise InputError(f"{path}: not valid TOML: {error}; fix it, or `git restore {path}`") from error
 
 
 def lookup(tree: Any, key: str, place: str) -> Any:

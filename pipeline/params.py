@@ -14,7 +14,6 @@ SCALARS = (bool, int, float, bytes, date, type(None))
 WANTED = {  # in place of pydantic's words
     "model_type": "a section with its keys below it",
     "string_too_short": "the name of a folder",
-    "string_unicode": "text",
 }
 EXACT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 

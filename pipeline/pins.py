@@ -29,12 +29,12 @@ def check_project() -> None:
 def check(place: str, pins: Any) -> None:
     """Raise InputError, naming `place`, if what is installed is not what `pins` ask for."""
     if not isinstance(pins, list):
-        raise InputError(f"{place}: should be a list of what to install, not a {type(pins).__name__}; mend it")
+        raise InputError(f"{place}: should be a list of what to install, not a {type(pins).__name__}; fix it")
     for pin in pins:
         try:
             requirement = Requirement(str(pin))
         except InvalidRequirement as error:
-            raise InputError(f"{place}: {pin}: not a requirement as pip takes it; mend it") from error
+            raise InputError(f"{place}: {pin}: not a requirement as pip takes it; fix it") from error
         try:
             installed = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""State of a training run that outlives a kill: saved after each epoch, found again by the same inputs.
+"""Training state that survives a kill: saved after each epoch, found again by the same inputs.
 
 It lies in `.resume/<key>/` of the repository, where experiments that DVC runs in temporary folders find it too. The
 key stands for everything that decides the result, so state of other data, parameters or code is never used.
@@ -40,7 +40,7 @@ class Checkpoint:
             state = torch.load(io.BytesIO(content[DIGEST:]), weights_only=True) if whole else None
         if state is None:
             aside = self.path.replace(self.path.with_suffix(".damaged"))
-            print(f"{self.path}: damaged, so training starts anew; it is kept as {aside.name}", file=sys.stderr)
+            print(f"{self.path}: damaged, so training starts over; it is kept as {aside.name}", file=sys.stderr)
             return []
         for name, part in parts.items():
             part.load_state_dict(state[name])

@@ -19,7 +19,7 @@ import atheris
 from mnist.commands import settings
 
 TARGET = sys.argv.pop(1) if len(sys.argv) > 1 else "none"
-with atheris.instrument_imports(include=["mnist", "gzip", "ruamel.yaml"]):
+with atheris.instrument_imports(include=["mnist", "gzip", "yaml", "pipeline"]):
     import gzip
 
     from mnist import idx

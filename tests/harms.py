@@ -105,12 +105,12 @@ def loop(path: Path) -> None:
 
 
 def array(path: str, make: Callable[[Any], Any]) -> Harm:
-    """Write an array anew, made from what it was."""
+    """Rewrite an array, made from what it was."""
     return lambda root: np.save(root / path, make(np.load(root / path)))
 
 
 def model(change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Harm:
-    """Write the model file anew after a change to its weights and its description."""
+    """Rewrite the model file after a change to its weights and its description."""
 
     def harm(root: Path) -> None:
         path = root / "models/model.safetensors"

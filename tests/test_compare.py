@@ -273,7 +273,7 @@ def test_numbers_older_than_their_parameters_are_not_compared(project: Project) 
 
 @pytest.mark.slow
 def test_numbers_older_than_their_code_are_not_compared(project: Project) -> None:
-    project.edit('"""What a model says of images."""', '"""What a model says of some images."""', "mnist/predict.py")
+    project.edit("answers to images.", "answers to some images.", "mnist/predict.py")
     assert "workspace: mnist/predict.py has changed" in refused(project)
     commit(project, "edited, not run")
     assert "HEAD: mnist/predict.py has changed" in refused(project, "HEAD", "HEAD~1")

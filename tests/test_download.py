@@ -153,7 +153,7 @@ def test_all_of_fashion_mnist_is_fetched_and_is_the_original(mirror: tuple[str, 
     address, folder = mirror
     for name in NAMES:
         (folder / name).symlink_to(FASHION / name)
-    # the same content as torchvision's, gzipped anew, so with other checksums
+    # the same content as torchvision's, gzipped again, so with other checksums
     place = {"mirrors": [address], "resources": [(name, md5(folder / name)) for name in NAMES]}
     project.edit("download: null", "download: fashion-mnist")
     project.succeed(sys.executable, "-c", ELSEWHERE, json.dumps(["FashionMNIST", place]))

@@ -58,10 +58,10 @@ def test_any_bytes_for_a_table_are_refused_with_their_line(tmp_path: Path, conte
         ("index,actual,predicted,p0,p1\n", lambda path: predictions.read(["a", "b"], path)),
     ):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"table\.csv, line \d+: .*; `dvc repro` writes it anew"):
+        with pytest.raises(InputError, match=r"table\.csv, line \d+: .*; `dvc repro` recreates it"):
             read(path)
         path.write_bytes(header.encode() + b"1,\n" + content)
-        with pytest.raises(InputError, match=r"table\.csv, line \d+: .*; `dvc repro` writes it anew"):
+        with pytest.raises(InputError, match=r"table\.csv, line \d+: .*; `dvc repro` recreates it"):
             read(path)
 
 

@@ -1,4 +1,4 @@
-"""A flipped bit in DVC's cache is found, named and mended; what is sound is never touched."""
+"""A flipped bit in DVC's cache is found, named and removed; what is sound is never touched."""
 
 import random
 import re

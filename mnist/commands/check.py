@@ -1,4 +1,4 @@
-"""Is everything fit to run? DVC deletes a stage's outputs before the stage can check anything; this is sooner."""
+"""Is everything fit to run? DVC deletes a stage's outputs before it can check anything; these checks run first."""
 
 import json
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def check_running() -> None:
 
 
 def look(chosen: settings.Settings) -> int:
-    """Unpack the data folder to nowhere, as `download` would; returns the number of training images."""
+    """Unpack the data folder into a scratch folder, as `download` would; returns the number of training images."""
     with files.locked(files.TEMPORARY / "check.lock", "check"), files.scratch(Path("data/.check.partial")) as folder:
         sources.copy(Path(chosen.dataset.folder), folder)
         images = idx.read(folder / raw.IMAGES["train"], 3)

@@ -119,7 +119,7 @@ def sentence(found: dict[str, Any]) -> str:
 
 
 def chance(p: float) -> str:
-    """A p as text; one that floating point cannot hold is not 0."""
+    """Format a p-value; underflow prints as "< 1e-300", not 0."""
     return f"{p:.2g}" if p > SMALLEST_P else f"< {SMALLEST_P}"
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ruamel.yaml import YAML
 
 from mnist.commands import settings
 from pipeline import files, params, yaml12
@@ -50,7 +49,9 @@ def apply(name: str, path: Path = params.FILE) -> None:
     if name not in names():
         raise InputError(f"recipe: there is no {name!r}{suggestion(name, list(names()))}")
     settings.check(yaml12.read(path), path)
-    editor = YAML()  # the one that keeps comments
+    from ruamel.yaml import YAML  # it keeps comments
+
+    editor = YAML()
     editor.preserve_quotes = True
     editor.width = 1000
     editor.representer.add_representer(type(None), lambda self, _: self.represent_scalar(NULL, "null"))
@@ -58,9 +59,10 @@ def apply(name: str, path: Path = params.FILE) -> None:
     source = FOLDER / f"{name}.yaml"
     for section, values in yaml12.read(source).items():
         if section not in tree or not isinstance(values, dict):
-            raise InputError(f"{source}: {section}: not a section of {path} with keys below it; mend it")
+            raise InputError(f"{source}: {section}: not a section of {path} with keys below it; fix it")
         tree[section].update(values)
     text = io.StringIO()
     editor.dump(tree, text)
-    settings.check(YAML(typ="safe").load(text.getvalue()), f"recipes/{name}.yaml")
-    files.replace(path, text.getvalue().encode())
+    written = text.getvalue().encode()
+    settings.check(yaml12.parse(written, source), source)
+    files.replace(path, written)

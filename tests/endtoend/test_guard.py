@@ -13,12 +13,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from mnist.commands import settings
-from pipeline import files, params, stage
+from pipeline import files, params, stage, yaml12
 from pipeline.errors import InputError
 from tests.conftest import LONG, PATIENCE, ROOT, Project
 
-STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
-PARAMS = params.flat(YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8")))
+STAGES = yaml12.read(ROOT / "dvc.yaml")["stages"]
+PARAMS = params.flat(yaml12.read(ROOT / "params.yaml"))
 ANOTHER: dict[str, Any] = {  # a valid value that differs, where one more is not valid
     "dataset.folder": "data/other", "dataset.download": "mnist", "normalise.mean": 0.4, "normalise.std": 0.4,
     "train.model": "cnn", "train.loss": "nll", "train.optimizer": "adam", "train.schedule": "cosine",

@@ -64,7 +64,7 @@ def killed(project: Project, chance: random.Random, most: int, *, dvc_alone: boo
     return True
 
 
-def mend(project: Project) -> bool:
+def repaired(project: Project) -> bool:
     """DVC writes some of its files in place and may refuse what a kill leaves of one; remove what `check` names."""
     checked = project.run("python", "-m", "mnist", "check")
     if checked.returncode == 0:
@@ -83,10 +83,10 @@ def test_killed_at_random_moments_it_comes_to_the_same_bytes(
     chance = random.Random(seed)
     # each run comes a bit further, as what has been finished or saved is not done again; the first cannot be done
     assert killed(project, chance, 10, dvc_alone=seed % 2 == 0)
-    mend(project)
+    repaired(project)
     for kill in range(4):
         killed(project, chance, (10, 20, 40, 60)[kill], dvc_alone=kill % 2 == 0)
-        mend(project)
+        repaired(project)
     project.repro()
     assert project.hashes() == uninterrupted
     assert project.succeed("dvc", "status") == "Data and pipelines are up to date.\n"
@@ -162,7 +162,7 @@ def test_damaged_state_is_set_aside_and_other_parameters_state_is_not_used(long:
     content[-1] ^= 1
     state.write_bytes(content)
     done = project.run("python", "-m", "stages.train")
-    assert "damaged, so training starts anew" in done.stderr
+    assert "damaged, so training starts over" in done.stderr
     assert "going on" not in done.stdout
     assert state.with_suffix(".damaged").exists()
     assert project.hashes() == hashes
@@ -243,17 +243,17 @@ def main(count: int = 100) -> None:
         long = make_long(Path(folder, "long"))
         hashes = run_through(long, Path(folder, "uninterrupted"))
         chance = random.Random()
-        same = interrupted = mended = 0
+        same = interrupted = repaired = 0
         for k in range(count):
             project = copy(long, Path(folder, "killed"))
             interrupted += killed(project, chance, LONG + 20, dvc_alone=k % 2 == 0)
-            mended += mend(project)
+            repaired += repaired(project)
             project.repro()
             same += project.hashes() == hashes
             shutil.rmtree(project.path)
             print(
                 f"{k + 1}: {interrupted} killed before they were done, {same} ended in the same bytes, "
-                f"{mended} of them after a file of DVC's was removed as `check` says",
+                f"{repaired} of them after a file of DVC's was removed as `check` says",
                 flush=True,
             )
     sys.exit(same != count)
