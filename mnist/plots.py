@@ -150,13 +150,25 @@ def training(history: list[Epoch]) -> Figure:
 def calibration(results: Predictions) -> Figure:
     """Is the model right as often as it is sure? Accuracy by confidence, and how many images there are of each."""
     count, confidence, accuracy = calibration_bins(results)
-    figure = Figure(figsize=(6, 6), layout="constrained")
+    figure = Figure(figsize=(6, 6))
     top, bottom = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
-    top.plot([0, 1], [0, 1], color=GREY, label="perfectly calibrated")
-    top.plot(confidence, accuracy, "o-", color=BLUE, label="this model")
-    top.set(ylabel="accuracy", title="Calibration on the test images", xlim=(0, 1.02), ylim=(0, 1.02))
-    top.legend(frameon=False, loc="upper left")
+    figure.subplots_adjust(0.12, 0.08, 0.98, 0.9, hspace=0.08)
+    top.plot([0, 1], [0, 1], color=GREY, label="as often as it is sure")
+    top.plot(confidence, accuracy, "o", color=BLUE, clip_on=False, label="this model, with 95 % intervals")
+    top.vlines(confidence, *wilson(accuracy, count), BLUE, linewidth=1)
+    top.set(ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+    top.set_title("Is the model right as often as it is sure?", pad=25)
+    top.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     top.grid(alpha=0.3)
     bottom.bar(confidence, count, width=0.05, color=BLUE)
     bottom.set(xlabel="confidence (the largest probability)", ylabel="images", yscale="log", ylim=(0.5, None))
+    bottom.yaxis.set_major_formatter("{x:,.0f}")  # the usual one writes powers, which are not drawn without parse_math
+    bottom.minorticks_off()
     return figure
+
+
+def wilson(share: Array, n: Array) -> tuple[Array, Array]:
+    """The 95 % interval of Wilson (1927) around each share of n images: its lower and its upper ends."""
+    z2_n = 1.959964**2 / n
+    middle, half = share + z2_n / 2, np.sqrt(z2_n * (share * (1 - share) + z2_n / 4))
+    return (middle - half) / (1 + z2_n), (middle + half) / (1 + z2_n)
