@@ -131,18 +131,20 @@ def training(history: list[Epoch]) -> Figure:
     """Loss, and with a validation split accuracy, by epoch."""
     epochs = [row.epoch for row in history]
     validated = history[0].validation_loss is not None
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 3.6))
     panels = figure.subplots(1, 2 if validated else 1, squeeze=False)[0]
+    figure.subplots_adjust(0.06, 0.13, 0.99, 0.92, wspace=0.15)
     panels[0].plot(epochs, [row.train_loss for row in history], "o-", color=BLUE, ms=4, label="training")
-    panels[0].set(title="Mean loss", xlabel="epoch", ylim=(0, None))
+    panels[0].set(title="Mean loss", xlabel="epoch")
     if validated:
         losses = [row.validation_loss or 0.0 for row in history]
         panels[0].plot(epochs, losses, "s--", color=VERMILLION, ms=4, label="validation")
         panels[1].plot(epochs, [row.validation_accuracy or 0.0 for row in history], "s--", color=VERMILLION, ms=4)
         panels[1].set(title="Accuracy on the validation images", xlabel="epoch")
+    panels[0].set_ylim(0)  # of both lines
     panels[0].legend(frameon=False)
     for axes in panels:
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
     return figure
 
