@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +16,9 @@ from mnist.results import Epoch, Predictions, calibration_bins
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#B0B0B0"
 SHOWN_CLASSES = 10  # bars beside an image
 NUMBERED_CLASSES = 12  # up to so many, the confusion matrix has its counts written in
+LONGEST = 16  # letters of a class's name that there is room for
 COLUMNS = 3
+SIDE = 1.5  # inches, of an image beside its bars
 
 
 def save(figure: Figure, out: Path | BinaryIO) -> None:
@@ -35,48 +37,65 @@ def settle() -> None:
     fonts.ttflist = [font for font in fonts.ttflist if font.fname.startswith(bundled)]
 
 
+def canvas(height: float) -> tuple[Figure, Axes]:
+    """A figure 10 inches wide and its one blank axes, which counts inches from the left and from the top."""
+    figure = Figure(figsize=(10, height))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 10), ylim=(height, 0))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def short(classes: Sequence[str]) -> list[str]:
+    """The names of classes, of long ones the beginning."""
+    return [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in classes]
+
+
 def predictions(images: Array, results: Predictions, index: Sequence[int], title: str) -> Figure:
     """Each chosen image, uint8 (height, width), beside the probabilities of its likeliest classes."""
-    rows = max(1, -(-len(index) // COLUMNS))
-    bars = min(SHOWN_CLASSES, len(results.classes))
-    height = 0.7 + rows * (0.75 + 0.14 * bars)
-    figure = Figure(figsize=(10, height))
-    figure.suptitle(title, y=1 - 0.15 / height, va="top")
-    names = 0.06 * max(len(name) for name in results.classes)  # room for the longest, as a share of a column
-    grid = figure.subplots(rows, 2 * COLUMNS, width_ratios=[1, 1] * COLUMNS, squeeze=False)
-    figure.subplots_adjust(0.01, 0.3 / height, 0.965, 1 - 0.65 / height, wspace=0.1 + names, hspace=0.35)
-    for axes in grid.flat[2 * len(index) :]:
-        axes.set_axis_off()
-    for k, picture, chart in zip(index, grid.flat[::2], grid.flat[1::2], strict=False):
-        show_image(picture, images[k])
-        show_probabilities(chart, results, k)
+    figure, axes = canvas(0.4 + (SIDE + 0.6) * max(1, -(-len(index) // COLUMNS)))
+    axes.text(5, 0.25, title if index else f"{title}: none", ha="center", va="center", fontsize=11)
+    room = 0.15 + 0.06 * max(map(len, short(results.classes)))  # for the names, in inches
+    pitch = SIDE / min(SHOWN_CLASSES, len(results.classes))
+    for place, k in enumerate(index):
+        row, column = divmod(place, COLUMNS)
+        left, top = 0.15 + 3.3 * column, 0.7 + (SIDE + 0.6) * row
+        show_image(axes, images[k], left, top, SIDE)
+        show_probabilities(axes, results, k, left + SIDE + room, top, 3 - SIDE - room, pitch)
     return figure
 
 
-def show_image(axes: Axes, image: Array) -> None:
-    """One image, dark on light as it was written."""
-    axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+def show_image(axes: Axes, image: Array, left: float = 0, top: float = 0, side: float = 1) -> None:
+    """One image, dark on light as it was written, in the middle of a square of the axes."""
+    height, width = (side * pixels / max(image.shape) for pixels in image.shape)
+    left, top = left + (side - width) / 2, top + (side - height) / 2
+    axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, extent=(left, left + width, top + height, top))
     axes.set_axis_off()
 
 
-def show_probabilities(axes: Axes, results: Predictions, k: int) -> None:
-    """Bars for the likeliest classes, in the order of the classes; the title says what was right."""
+def show_probabilities(
+    axes: Axes, results: Predictions, k: int, left: float = 0, top: float = 0, width: float = 1, pitch: float = 1
+) -> None:
+    """Bars for the likeliest classes, in their order, `pitch` apart; one as long as `width` is a probability of 1."""
+    names = short(results.classes)
     actual, predicted = int(results.actual[k]), int(results.predicted[k])
     chances = results.probabilities[k]
-    likeliest = np.sort(np.argsort(-chances, kind="stable")[:SHOWN_CLASSES])
+    likeliest = np.argsort(-chances, kind="stable")[:SHOWN_CLASSES]
     if actual not in likeliest:
-        likeliest = np.sort(np.append(likeliest[:-1], actual))
-    places = np.arange(len(likeliest))
+        likeliest[-1] = actual
+    likeliest.sort()
+    places = top + pitch * (np.arange(len(likeliest)) + 0.5)
+    bottom, gap = top + pitch * len(likeliest), 0.03 * pitch * len(likeliest)
     colours = [BLUE if c == actual else VERMILLION if c == predicted else GREY for c in likeliest]
-    axes.barh(places, chances[likeliest], color=colours)
-    axes.set_yticks(places, [results.classes[c] for c in likeliest], fontsize=7)
-    axes.invert_yaxis()
-    axes.set(xlim=(0, 1), xticks=[0, 1])
-    axes.tick_params(axis="x", labelsize=7)
-    axes.tick_params(axis="y", length=0)
-    name = results.classes[predicted]
-    text = f"{name} ✓" if actual == predicted else f"{name}, not {results.classes[actual]}"
-    axes.set_title(text, fontsize=9, color=BLUE if actual == predicted else VERMILLION)
+    axes.plot([left, left, left + width], [top, bottom, bottom], color="black", linewidth=0.8)
+    axes.hlines(places, left, left + width * chances[likeliest], colours, linewidth=8)
+    for c, place in zip(likeliest, places, strict=True):
+        axes.text(left - 0.04 * width, place, names[c], ha="right", va="center", fontsize=7)
+    for chance in (0, 1):
+        axes.text(left + chance * width, bottom + gap, str(chance), ha="center", va="top", fontsize=7)
+    verdict, colour = (" ✓", BLUE) if actual == predicted else (f", not {names[actual]}", VERMILLION)
+    axes.text(left + width, top - gap, f"#{k}: {names[predicted]}{verdict}", ha="right", color=colour)
+    axes.yaxis.set_inverted(True)
+    axes.set_axis_off()
 
 
 def confident_mistakes(results: Predictions, count: int) -> list[int]:
@@ -88,19 +107,19 @@ def confident_mistakes(results: Predictions, count: int) -> list[int]:
 
 def flipped(images: Array, a: Predictions, b: Predictions) -> Figure:
     """The images that only A, then those that only B is right on, up to 24 each; the titles say what they said."""
+    names = short(a.classes)
     a_right, b_right = a.predicted == a.actual, b.predicted == b.actual
-    figure = Figure(figsize=(10, 7.5))
-    halves: Any = figure.subfigures(2, 1)
-    place = {"hspace": 0.6, "top": 0.82, "bottom": 0.02, "left": 0.01, "right": 0.99}
-    for half, name, chosen in ((halves[0], "A", a_right & ~b_right), (halves[1], "B", b_right & ~a_right)):
+    figure, axes = canvas(10.2)
+    for y, name, chosen in ((0.25, "A", a_right & ~b_right), (5.25, "B", b_right & ~a_right)):
         index = np.flatnonzero(chosen)
-        half.suptitle(f"Only {name} is right on {len(index):,} images" + (", the first of them" * (len(index) > 24)))
-        grid = half.subplots(3, 8, gridspec_kw=place)
-        for axes in grid.flat:
-            axes.set_axis_off()
-        for k, axes in zip(index, grid.flat, strict=False):
-            show_image(axes, images[k])
-            axes.set_title(f"A: {a.classes[a.predicted[k]]}, B: {b.classes[b.predicted[k]]}", fontsize=7)
+        title = f"Only {name} is right on {len(index):,} images" + ("; here are the first 24" * (len(index) > 24))
+        axes.text(5, y, title, ha="center", va="center", fontsize=11)
+        for place, k in enumerate(index[:24]):
+            row, column = divmod(place, 8)
+            left, top = 0.1 + 1.24 * column, y + 0.7 + 1.5 * row
+            show_image(axes, images[k], left, top, 0.95)
+            said = f"#{k}\nA: {names[a.predicted[k]]}\nB: {names[b.predicted[k]]}"
+            axes.text(left, top - 0.45, said, va="top", fontsize=7)
     return figure
 
 
