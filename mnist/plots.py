@@ -124,25 +124,30 @@ def flipped(images: Array, a: Predictions, b: Predictions) -> Figure:
 
 
 def confusion(results: Predictions) -> Figure:
-    """How many images of each class were taken for which; shades are shares of the row."""
-    classes = len(results.classes)
+    """How many images of each class were taken for which; mistakes are shaded by their share of the row."""
+    names = short(results.classes)
+    classes = len(names)
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (results.actual, results.predicted), 1)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure = Figure(figsize=(7.5, 7), layout="constrained")
-    axes = figure.subplots()
-    shades = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(shades, label="share of the actual class", shrink=0.8)
-    small = classes > NUMBERED_CLASSES
-    size = 6 if small else 9
-    turn = 90 if max(map(len, results.classes)) > 2 else 0
-    axes.set_xticks(range(classes), results.classes, rotation=turn, fontsize=size)
-    axes.set_yticks(range(classes), results.classes, fontsize=size)
-    axes.set(xlabel="predicted", ylabel="actual", title="Confusion of the test images")
-    axes.spines[:].set_visible(False)
-    for actual, predicted in np.argwhere(counts) if not small else ():
-        colour = "white" if shares[actual, predicted] > 0.5 else "black"
-        axes.text(predicted, actual, str(counts[actual, predicted]), ha="center", va="center", color=colour, fontsize=8)
+    mistakes = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    np.fill_diagonal(mistakes, np.nan)
+    # no shade so light that it passes for white, nor so dark that black cannot be read on it
+    oranges = mpl.colormaps["Oranges"](np.linspace(0.15, 0.7, 256))
+    shades = mpl.colors.ListedColormap(oranges, under="white", bad="#DDDDDD")
+    longest = max(map(len, names))
+    room = 0.06 + 0.01 * longest  # for the names, as a share of the figure
+    figure = Figure(figsize=(7.5, 7))
+    axes, bar = figure.subplots(1, 2, width_ratios=[24, 1])
+    figure.subplots_adjust(room, room, 0.91, 0.94, wspace=0.05)
+    drawn = axes.imshow(mistakes, shades, vmin=1e-12, vmax=np.nanmax(mistakes) or 1, aspect="auto")  # 0 is white
+    figure.colorbar(drawn, cax=bar, label="mistakes, as a share of the actual class")
+    numbered = classes <= NUMBERED_CLASSES
+    size = 9 if numbered else 6
+    axes.set_xticks(range(classes), names, rotation=90 if longest > 2 else 0, fontsize=size)
+    axes.set_yticks(range(classes), names, fontsize=size)
+    axes.set(xlabel="predicted", ylabel="actual", title="What the test images were taken for")
+    for actual, predicted in np.argwhere(counts) if numbered else ():
+        axes.text(predicted, actual, f"{counts[actual, predicted]:,}", ha="center", va="center", fontsize=8)
     return figure
 
 
