@@ -3,10 +3,8 @@
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
-from sklearn.metrics import precision_recall_fscore_support
 
-from mnist.predictions import Predictions, calibration_bins, image_losses
+from mnist.predictions import Predictions, calibration_bins, confusion_matrix, image_losses, wilson
 
 
 def of_predictions(predictions: Predictions) -> dict[str, Any]:
@@ -16,19 +14,20 @@ def of_predictions(predictions: Predictions) -> dict[str, Any]:
     calibration error of Guo et al. (2017), “On Calibration of Modern Neural Networks”. A class without test images
     has no recall and does not count for the mean F1.
     """
-    actual, predicted = predictions.actual, predictions.predicted
-    correct = int((actual == predicted).sum())
-    interval = binomtest(correct, len(actual)).proportion_ci(method="wilson")
-    present = np.unique(actual)
-    _, recall, f1, _ = precision_recall_fscore_support(actual, predicted, labels=present, zero_division=0)
-    count, confidence, accuracy = calibration_bins(predictions)
+    counts = confusion_matrix(predictions)
+    n, hits = counts.sum(), counts.diagonal()
+    actual, predicted = counts.sum(1), counts.sum(0)
+    present = np.flatnonzero(actual)
+    accuracy = hits.sum() / n
+    low, high = wilson(accuracy, n)
+    images, confidence, right = calibration_bins(predictions)
     return {
-        "n": len(actual),
+        "n": int(n),
         "loss": float(image_losses(predictions).mean()),
-        "accuracy": correct / len(actual),
-        "accuracy_low": float(interval.low),
-        "accuracy_high": float(interval.high),
-        "macro_f1": float(np.mean(f1)),
-        "calibration_error": float(np.average(abs(confidence - accuracy), weights=count)),
-        "recall": {predictions.classes[k]: float(value) for k, value in zip(present, recall, strict=True)},
+        "accuracy": float(accuracy),
+        "accuracy_low": float(low),
+        "accuracy_high": float(high),
+        "macro_f1": float(np.mean(2 * hits[present] / (actual + predicted)[present])),
+        "calibration_error": float(np.average(abs(confidence - right), weights=images)),
+        "recall": {predictions.classes[k]: float(hits[k] / actual[k]) for k in present},
     }

@@ -80,6 +80,12 @@ def image_losses(predictions: Predictions) -> Array:
     return -np.log(np.maximum(chances, np.finfo(np.float32).tiny))
 
 
+def confusion_matrix(predictions: Predictions) -> Array:
+    """How many images of each class (row) were taken for which (column); int (c, c)."""
+    classes = len(predictions.classes)
+    return np.bincount(predictions.actual * classes + predictions.predicted, minlength=classes**2).reshape(classes, -1)
+
+
 def calibration_bins(predictions: Predictions, bins: int = 15) -> tuple[Array, Array, Array]:
     """Images, mean confidence and accuracy of those whose top probability falls into each of equally wide bins (k,).
 
@@ -95,3 +101,10 @@ def calibration_bins(predictions: Predictions, bins: int = 15) -> tuple[Array, A
         np.bincount(bin_of, confidence, bins)[used] / count[used],
         np.bincount(bin_of, correct, bins)[used] / count[used],
     )
+
+
+def wilson(share: Array, n: Array) -> tuple[Array, Array]:
+    """The 95 % interval of Wilson (1927) around each share of n images: its lower and its upper ends."""
+    z2_n = 1.959963984540054**2 / n  # the normal distribution's 97.5 % quantile
+    middle, half = share + z2_n / 2, np.sqrt(z2_n * (share * (1 - share) + z2_n / 4))
+    return (middle - half) / (1 + z2_n), (middle + half) / (1 + z2_n)

@@ -84,7 +84,7 @@ def test_every_section_of_the_parameters_belongs_to_one_stage() -> None:
 
 @pytest.mark.parametrize(
     ("stage", "lists"),
-    [("train", ["numbers"]), ("evaluate", ["numbers", "evaluation"]), ("plot-predictions", ["drawing"])],
+    [("train", ["numbers"]), ("evaluate", ["numbers"]), ("plot-predictions", ["drawing"])],
 )
 def test_the_libraries_that_decide_a_result_are_declared(stage: str, lists: list[str]) -> None:
     names = [f"project.optional-dependencies.{name}" for name in lists]

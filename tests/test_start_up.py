@@ -6,12 +6,12 @@ import pytest
 
 from tests.conftest import Project
 
-HEAVY = {"torch", "torchvision", "matplotlib", "scipy", "sklearn", "dvc"}
+HEAVY = {"torch", "torchvision", "matplotlib", "scipy", "dvc"}
 NEEDED = {
     "download": set(),
     "normalise": set(),
     "train": {"torch"},
-    "evaluate": {"torch", "scipy", "sklearn"},
+    "evaluate": {"torch"},
     "plot_predictions": {"matplotlib"},
 }
 

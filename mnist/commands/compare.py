@@ -35,9 +35,10 @@ def compare(
     print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found)))
     if images:
         from mnist import plots
+        from mnist.commands import flipped
 
         plots.settle()
-        plots.save(plots.flipped(runs.test_images(a), both[0].predictions, both[1].predictions), images)
+        plots.save(flipped.draw(runs.test_images(a), both[0].predictions, both[1].predictions), images)
     if gate and significant(found) and found["accuracy_difference"] < 0:
         raise InputError(f"{b} is significantly less accurate than {a}; --gate lets no such change pass")
 

@@ -107,8 +107,10 @@ def figures(chosen: list[Run]) -> list[tuple[str, list[tuple[str, str]]]]:
         for name in drawn[0]
     ]
     if len(chosen) == 2:
-        flipped = plots.flipped(images, chosen[0].predictions, chosen[1].predictions)
-        found.insert(0, ("Images on which they differ", [("", png(flipped))]))
+        from mnist.commands import flipped
+
+        both = flipped.draw(images, chosen[0].predictions, chosen[1].predictions)
+        found.insert(0, ("Images on which they differ", [("", png(both))]))
     return found
 
 

@@ -86,7 +86,6 @@ def test_a_parameter_of_the_stage(name: str, key: str, root: Path, monkeypatch: 
     [
         ("train", b"torch", "numbers"),
         ("evaluate", b"torch", "numbers"),
-        ("evaluate", b"scipy", "evaluation"),
         ("plot-predictions", b"matplotlib", "drawing"),
     ],
 )
