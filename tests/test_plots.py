@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mnist import plots
-from mnist.dataset import Array
 from mnist.commands import flipped
+from mnist.dataset import Array
 from mnist.history import Epoch
 from mnist.predictions import Predictions, calibration_bins, wilson
 
