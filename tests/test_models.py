@@ -1,11 +1,17 @@
-"""The model file: what is written is the same network when it is read."""
+"""The networks are those written down, and what is written to a model file is the same network when it is read."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+from torchvision import transforms
 
-from mnist import models, params
+from mnist import models, params, predict
+from mnist.console import InputError
 from mnist.dataset import Statistics
 from tests.conftest import ROOT
 
@@ -58,3 +64,74 @@ def test_the_same_model_is_the_same_bytes(made: tuple[torch.nn.Module, models.De
 def test_the_first_layer_normalises_raw_pixels() -> None:
     images = torch.tensor([[[0, 51, 255]]], dtype=torch.uint8)
     assert models.Normalise(0.5, 0.25)(images).flatten().tolist() == pytest.approx([-2, -1.2, 2])
+
+
+def test_all_pixels_are_normalised_to_torchvisions_bits_and_left_as_they_were() -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+    images = torch.tensor(pixels[None])
+    assert torch.equal(models.Normalise(0.1307, 0.3081)(images)[0], transform(Image.fromarray(pixels)))
+    assert np.array_equal(images[0], pixels)
+
+
+def mlp(x: Tensor, weights: dict[str, Tensor], _: bool) -> Tensor:
+    """The article's network."""
+    x = F.relu(F.linear(x.flatten(1), weights["1.weight"], weights["1.bias"]))
+    x = F.relu(F.linear(x, weights["3.weight"], weights["3.bias"]))
+    return F.linear(x, weights["5.weight"], weights["5.bias"])
+
+
+def cnn(x: Tensor, weights: dict[str, Tensor], training: bool) -> Tensor:
+    """The network of which `models.cnn` says that pooling comes before batch norm where it can."""
+
+    def norm(x: Tensor, k: int) -> Tensor:
+        mean, variance, scale, offset = (
+            weights[f"{k}.{name}"].clone() for name in ("running_mean", "running_var", "weight", "bias")
+        )
+        return F.batch_norm(x, mean, variance, scale, offset, training)
+
+    x = F.relu(norm(F.max_pool2d(F.conv2d(x, weights["0.weight"], padding=2), 2), 2))
+    x = F.relu(norm(F.conv2d(x, weights["4.weight"], padding=1), 5))
+    x = F.relu(norm(F.max_pool2d(F.conv2d(x, weights["7.weight"], padding=1), 2), 9))
+    x = F.max_pool2d(F.relu(norm(F.conv2d(x, weights["11.weight"], padding=1), 12)), 3, stride=2)
+    return F.linear(x.flatten(1), weights["16.weight"], weights["16.bias"])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_network_computes_what_is_written_out_by_hand(
+    made: tuple[torch.nn.Sequential, models.Description], training: bool
+) -> None:
+    model, description = made
+    by_hand = {"mlp": mlp, "cnn": cnn}[description.model]
+    images, weights = pixels(32), {name: value.clone() for name, value in model[1].state_dict().items()}
+    with torch.no_grad():
+        found = model.train(training)(images)
+        expected = by_hand((images[:, None] / 255 - 0.13) / 0.31, weights, training)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_for_mnist_the_networks_have_the_parameters_that_they_say() -> None:
+    counts = {
+        name: sum(weights.numel() for weights in network(28, 28, 10).parameters())
+        for name, network in models.NETWORKS.items()
+    }
+    assert counts == {"mlp": 109_386, "cnn": 31_770}
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5, 10, 1000])
+def test_each_image_gets_its_probabilities_however_many_are_asked_at_a_time(
+    made: tuple[torch.nn.Module, models.Description], batch_size: int
+) -> None:
+    images = pixels(10)
+    found = predict.probabilities(made[0], images.numpy(), batch_size)
+    with torch.no_grad():
+        odds = made[0](images).double().exp().numpy()
+    assert found.dtype == np.float32
+    assert found == pytest.approx(odds / odds.sum(1, keepdims=True), rel=1e-4, abs=1e-6)
+
+
+def test_answers_that_are_not_finite_are_no_probabilities(made: tuple[torch.nn.Module, models.Description]) -> None:
+    with torch.no_grad():
+        list(made[0].parameters())[-1][1] = float("nan")
+    with pytest.raises(InputError, match="not finite"):
+        predict.probabilities(made[0], pixels(3).numpy(), 2)
