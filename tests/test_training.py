@@ -287,7 +287,7 @@ def test_each_step_has_its_own_learning_rate_and_all_have_the_momentum_that_is_s
         gradients = torch.autograd.grad(F.cross_entropy(theirs(batch), targets), list(theirs.parameters()))
         with torch.no_grad():
             for weights, speed, gradient in zip(theirs.parameters(), speeds, gradients, strict=True):
-                weights -= now * speed.mul_(0.9).add_(gradient + 0.01 * weights)
+                weights.sub_(now * speed.mul_(0.9).add_(gradient + 0.01 * weights))
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
