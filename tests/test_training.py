@@ -331,11 +331,14 @@ def test_going_on_from_a_checkpoint_comes_to_the_same_history_and_weights(
         model=model, optimizer=optimizer, momentum=momentum, learning_rate=0.02, schedule="one_cycle", shift=1, epochs=3
     )
 
+    trained: list[int] = []
+
     def outcome(checkpoint: resume.Checkpoint, stop_after: int | None) -> str:
         network = fresh(model)
         torch.manual_seed(2)
 
         def report(row: Any) -> None:
+            trained.append(row.epoch)
             if row.epoch == stop_after:
                 raise KeyboardInterrupt
 
@@ -349,6 +352,7 @@ def test_going_on_from_a_checkpoint_comes_to_the_same_history_and_weights(
     for stop_after in (1, 2):
         assert outcome(resume.Checkpoint(tmp_path / "state"), stop_after) == ""
     assert outcome(resume.Checkpoint(tmp_path / "state"), None) == whole
+    assert trained == [1, 2, 3, 1, 2, 3]
 
 
 def test_the_metrics_of_a_training_are_those_of_its_last_epoch() -> None:
