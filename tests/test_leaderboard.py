@@ -76,7 +76,7 @@ def test_the_spread_of_one_of_the_two_is_enough_to_hold_them_against_each_other(
     assert leaderboard.welch(theirs, ours) == pytest.approx(expected)
 
 
-def test_rows_show_the_parameters_in_which_recipes_differ(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_show_the_parameters_in_which_recipes_differ() -> None:
     older = Group({"train.model": "mlp", "data/raw": "abc"}, [0.9], [0.4])
     table = leaderboard.rows([CNN, MLP, older])
     assert [row["params"] for row in table] == [
@@ -85,14 +85,29 @@ def test_rows_show_the_parameters_in_which_recipes_differ(capsys: pytest.Capture
         {"train.model": "mlp", "train.shift": None},
     ]
     assert table[1]["p_value"] == MLP.row(CNN)["p_value"]
+    assert "\r" not in leaderboard.as_csv(table)
     written = list(csv.reader(leaderboard.as_csv(table).splitlines()))
     assert written[0] == ["train.model", "train.shift", *CNN.row(CNN)]
     assert written[1][:4] == ["cnn", "0", "2", str(mean(CNN.accuracy))]
+
+
+@pytest.mark.parametrize("columns", [100, 62])
+def test_the_table_folds_names_where_it_is_narrow_and_never_figures(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table = leaderboard.rows([CNN, MLP, Group({**CNN.parameters, "train.optimizer": "adamw"}, [0.9], [0.4])])
     leaderboard.show(table)
-    shown = capsys.readouterr().out
-    assert re.search(r"cnn +2 +0\.9875 ± 0\.0035 +0\.0400 ± 0\.0141 +0\.9900 *\n", shown)
-    assert re.search(rf"mlp +3 +0\.9200 ± 0\.0100 +0\.2600 ± 0\.0529 +0\.9300 +{table[1]['p_value']:.2g} *\n", shown)
-    assert re.search(r"mlp +1 +0\.9000 +0\.4000 +0\.9000 *\n", shown)
+    head, *shown, note = capsys.readouterr().out.splitlines()
+    assert head.split() == ["parameters", "runs", "accuracy", "loss", "best", "p"]
+    assert any("train.optimizer: adamw" in line for line in shown) == (columns == 100)
+    rows = [re.sub("^train.model: (cnn|mlp)?", "", line).split() for line in shown if "train.model" in line]
+    assert rows == [
+        ["2", "0.9875", "±", "0.0035", "0.0400", "±", "0.0141", "0.9900"],
+        ["3", "0.9200", "±", "0.0100", "0.2600", "±", "0.0529", "0.9300", f"{table[1]['p_value']:.2g}"],
+        ["1", "0.9000", "0.4000", "0.9000"],
+    ]
+    assert note.endswith("mean ± standard deviation over seeds; p: Welch's t against the first")
 
 
 @pytest.fixture
