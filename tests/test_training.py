@@ -355,11 +355,27 @@ def test_going_on_from_a_checkpoint_comes_to_the_same_history_and_weights(
     assert trained == [1, 2, 3, 1, 2, 3]
 
 
-def test_the_metrics_of_a_training_are_those_of_its_last_epoch() -> None:
-    history = [results.Epoch(1, 0.1, 0.9, 0.8, 0.7), results.Epoch(2, 0.05, 0.6, 0.5, 0.75)]
-    assert results.of_training(history) == {
-        "epochs": 2,
-        "train_loss": 0.6,
-        "validation_loss": 0.5,
-        "validation_accuracy": 0.75,
+def test_the_metrics_of_a_training_are_those_of_its_last_epoch(tmp_path: Path) -> None:
+    history = [results.Epoch(k, 0.1, 0.9 / k, 0.8 / k, 0.7 + k / 100) for k in (1, 2, 3)]
+    results.write_metrics(results.of_training(history), tmp_path / "train.json")
+    assert json.loads((tmp_path / "train.json").read_text()) == {
+        "epochs": 3,
+        "train_loss": 0.3,
+        "validation_loss": 0.266667,
+        "validation_accuracy": 0.73,
     }
+    assert str(history[1]) == "epoch 2: training loss 0.4500, validation loss 0.4000, accuracy 0.7200"
+
+
+def test_without_a_validation_split_nothing_is_said_of_it(few: dataset.Split, tmp_path: Path) -> None:
+    (row,) = training.train(fresh("mlp"), chosen(epochs=1), few, None, resume.Checkpoint(None))
+    assert str(row) == f"epoch 1: training loss {row.train_loss:.4f}"
+    results.write_metrics(results.of_training([row]), tmp_path / "train.json")
+    assert (tmp_path / "train.json").read_text() == f'{{\n  "epochs": 1,\n  "train_loss": {row.train_loss:.6g}\n}}\n'
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_a_device_that_is_not_there_is_not_trained_on() -> None:
+    training.check_device("cpu")
+    with pytest.raises(InputError, match=r"train\.device: cuda: there is no CUDA device here; set it to cpu"):
+        training.check_device("cuda")
