@@ -5,6 +5,7 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -14,6 +15,11 @@ import pytest
 
 from mnist import paired
 from mnist.commands import compare
+from mnist.commands.runs import Run
+from mnist.dataset import Array
+from mnist.history import Epoch
+from mnist.predictions import Predictions
+from pipeline.errors import InputError
 from tests.conftest import Project, commit, copy
 
 
@@ -60,9 +66,33 @@ def test_runs_that_agree_everywhere_do_not_differ() -> None:
     assert paired.loss_difference(np.ones(3), np.ones(3)) == (0, 0, 0)
 
 
-def test_no_images_more_than_all_can_be_gained() -> None:
-    everything = paired.accuracy_difference(np.zeros(1, bool), np.ones(1, bool))
+def test_no_images_more_than_all_can_be_gained_or_lost() -> None:
+    everything, nothing = (
+        paired.accuracy_difference(np.array([before]), np.array([not before])) for before in (False, True)
+    )
     assert (everything.value, everything.high) == (1, 1)
+    assert (nothing.value, nothing.low) == (-1, -1)
+
+
+CLASSES = ["cat", "dog", "emu", "fox"]
+HISTORY = [Epoch(1, 0.1, 0.9, 0.8, 0.7), Epoch(2, 0.1, 0.5, 0.6, 0.8)]
+
+
+def answering(right: Array, parameters: dict[str, Any] | None = None, revision: str = "HEAD", sure: float = 0.7) -> Run:
+    """A run on images of each class in turn that is right on these, and takes others for the next class."""
+    actual = np.arange(len(right)) % len(CLASSES)
+    predicted = np.where(right, actual, (actual + 1) % len(CLASSES))
+    chances = np.full((len(right), len(CLASSES)), (1 - sure) / (len(CLASSES) - 1), np.float32)
+    chances[np.arange(len(right)), predicted] = sure
+    predictions = Predictions(CLASSES, actual, predicted, chances)
+    return Run(revision, {"train.epochs": 2, **(parameters or {})}, predictions, HISTORY, "animals", {"t10k": "0" * 64})
+
+
+def pair() -> tuple[Run, Run]:
+    """Two runs on 1000 images: A alone is right on 30, B alone on 80, neither on 20."""
+    image = np.arange(1000)
+    a, b = image >= 100, (image < 80) | (image >= 130)
+    return answering(a, {"train.seed": 0}, "A", 0.7), answering(b, {"train.seed": 1}, "B", 0.9)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +175,104 @@ def test_the_command_agrees_with_what_the_two_tables_come_to_by_definition(two_r
         [np.percentile(means, 2.5), np.percentile(means, 97.5)], abs=1e-9
     )
     assert found["params"] == {"train.learning_rate": {"a": 0.003, "b": 0.1}}
+
+
+def test_a_comparison_agrees_with_what_the_predictions_come_to_by_definition() -> None:
+    a, b = pair()
+    found = compare.of(a, b)
+    assert (found["n"], found["only_a_right"], found["only_b_right"]) == (1000, 30, 80)
+    for side, run, right, sure in (("a", a, 900, 0.7), ("b", b, 950, 0.9)):
+        loss = -(right * math.log(sure) + (1000 - right) * math.log((1 - sure) / 3)) / 1000
+        assert found[side]["revision"] == run.revision
+        assert [found[side][name] for name in ("accuracy", "accuracy_low", "accuracy_high", "loss")] == pytest.approx(
+            [right / 1000, *wilson(right, 1000), loss], rel=1e-6
+        )
+    assert [found[name] for name in ("accuracy_difference", "difference_low", "difference_high")] == pytest.approx(
+        [0.05, *bonett_price(30, 80, 1000)]
+    )
+    assert found["p_value"] == pytest.approx(exact_mcnemar(30, 80))
+    assert found["loss_difference"] == pytest.approx(found["b"]["loss"] - found["a"]["loss"])
+    assert found["loss_difference_low"] < found["loss_difference"] < found["loss_difference_high"]
+    assert found["recall"]["cat"] == {"a": 225 / 250, "b": 237 / 250}
+    assert found["params"] == {"train.seed": {"a": 0, "b": 1}}
+
+
+def numbers(text: str) -> list[float]:
+    """The numbers with two decimals in a sentence."""
+    return [float(number) for number in re.findall(r"[+-]?\d+\.\d\d", text)]
+
+
+def test_worse_is_better_seen_from_the_other_side() -> None:
+    a, b = pair()
+    better, worse = (compare.sentence(compare.of(*both)) for both in ((a, b), (b, a)))
+    assert better.startswith("B is better by 5.00 points")
+    assert better.replace("better", "worse") == worse
+    low, high = bonett_price(30, 80, 1000)
+    assert numbers(better) == pytest.approx([5, 100 * low, 100 * high], abs=0.006)
+
+
+def test_a_difference_that_may_be_chance_has_its_sign_and_no_verdict() -> None:
+    a, _ = pair()
+    found = compare.of(a, answering(a.predictions.predicted == a.predictions.actual))
+    assert compare.sentence(found) == "A and B are right on the same 1,000 images."
+    assert not compare.significant(found)
+    right = np.arange(1000) >= 95
+    right[200] = False
+    found = compare.of(a, answering(right))
+    assert (found["only_a_right"], found["only_b_right"]) == (1, 5)
+    said = compare.sentence(found)
+    assert said.startswith("B differs by +0.40 points")
+    assert "may be chance" in said
+    assert numbers(said) == pytest.approx([0.4, *(100 * bound for bound in bonett_price(1, 5, 1000))], abs=0.006)
+    assert numbers(compare.sentence(compare.of(answering(right), a)))[0] == -0.4
+
+
+@pytest.mark.parametrize(("p", "shown"), [(1.0, "1"), (0.0312, "0.031"), (2.5e-299, "2.5e-299")])
+def test_chance_has_two_digits(p: float, shown: str) -> None:
+    assert compare.chance(p) == shown
+
+
+def test_no_difference_is_impossible_by_chance() -> None:
+    found = compare.of(*(answering(np.full(4000, right)) for right in (False, True)))
+    assert found["p_value"] == 0  # 2⁻³⁹⁹⁹, which floating point cannot hold
+    assert compare.chance(found["p_value"]) == "< 1e-300"
+
+
+def test_the_classes_shown_are_those_that_moved_most_either_way() -> None:
+    recall = {"a": (0.5, 0.5), "b": (0.5, 0.6), "c": (0.9, 0.5), "d": (0.2, 0.5), "e": (0.7, 0.65)}
+    found = {"recall": {name: {"a": a, "b": b} for name, (a, b) in recall.items()}}
+    assert compare.moved_most(found) == ["c", "d", "b"]
+    still = {"recall": {name: found["recall"][name] for name in "ae"}}
+    assert compare.moved_most(still) == ["e"]
+
+
+def test_the_lines_tell_what_differs_and_by_how_much() -> None:
+    a, b = pair()
+    found = compare.of(a, b)
+    shown = dict(re.split(r"  +", line, maxsplit=1) for line in compare.lines(found) if "  " in line)
+    assert shown["train.seed"] == "0 → 1"
+    assert "train.epochs" not in shown
+    assert shown["accuracy of A"] == "0.9000  95 % {:.4f} to {:.4f}".format(*wilson(900, 1000))
+    assert shown["accuracy of B"] == "0.9500  95 % {:.4f} to {:.4f}".format(*wilson(950, 1000))
+    assert shown["difference (paired)"] == "+0.0500  95 % {:+.4f} to {:+.4f}".format(*bonett_price(30, 80, 1000))
+    assert (shown["only A is right on"], shown["only B is right on"]) == ("30 images", "80 images")
+    assert shown["p (exact McNemar)"] == f"{exact_mcnemar(30, 80):.2g}"
+    assert shown["loss"].startswith(f"{found['a']['loss']:.4f} → {found['b']['loss']:.4f}  difference -0.")
+    assert [name for name in shown if name.startswith("recall")] == ["recall of emu", "recall of fox", "recall of cat"]
+    assert compare.lines(found)[-1] == compare.sentence(found)
+    assert "no parameter differs" in compare.lines(compare.of(a, a))
+
+
+def test_runs_on_other_images_or_classes_are_not_compared() -> None:
+    a, _ = pair()
+    others = {
+        "other test images": [replace(a, test_files={"t10k": "1" * 64}), answering(np.ones(999, bool))],
+        "other classes": [replace(a, predictions=replace(a.predictions, classes=["cat", "dog", "emu", "gnu"]))],
+    }
+    for what, runs in others.items():
+        for other in runs:
+            with pytest.raises(InputError, match=what):
+                compare.of(a, other)
 
 
 @pytest.mark.slow

@@ -3,12 +3,16 @@
 import csv
 import json
 import re
+from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 from scipy import stats
 
 from mnist.commands import leaderboard
-from tests.conftest import Project, commit
+from mnist.commands.leaderboard import Group
+from pipeline.errors import InputError
+from tests.conftest import ROOT, Project, commit
 
 
 @pytest.mark.slow
@@ -39,6 +43,136 @@ def test_the_second_is_held_against_the_leader_by_welchs_t() -> None:
     assert leaderboard.welch(ours, theirs) == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
     assert leaderboard.welch(ours, [0.95]) is None
     assert leaderboard.welch([0.9, 0.9], [0.9, 0.9]) is None
+
+
+MLP = Group({"train.model": "mlp", "train.shift": 0, "data/raw": "abc"}, [0.91, 0.93, 0.92], [0.3, 0.2, 0.28])
+CNN = Group({"train.model": "cnn", "train.shift": 0, "data/raw": "abc"}, [0.99, 0.985], [0.03, 0.05])
+
+
+def test_a_row_has_the_mean_the_deviation_over_seeds_and_the_best() -> None:
+    assert MLP.row(CNN) == {
+        "n": 3,
+        "accuracy_mean": pytest.approx(mean(MLP.accuracy)),
+        "accuracy_std": pytest.approx(stdev(MLP.accuracy)),
+        "loss_mean": pytest.approx(mean(MLP.loss)),
+        "loss_std": pytest.approx(stdev(MLP.loss)),
+        "best": 0.93,
+        "p_value": pytest.approx(stats.ttest_ind(MLP.accuracy, CNN.accuracy, equal_var=False).pvalue),
+    }
+
+
+def test_what_one_run_alone_cannot_say_is_left_open() -> None:
+    row = Group(MLP.parameters, [0.9], [0.3]).row(CNN)
+    assert [name for name, value in row.items() if value is None] == ["accuracy_std", "loss_std", "p_value"]
+    assert MLP.row(MLP)["p_value"] is None, "the leader is not held against itself"
+    assert MLP.row(Group({**CNN.parameters, "data/raw": "xyz"}, CNN.accuracy, CNN.loss))["p_value"] is None
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss")  # scipy's, of the spread that is none
+def test_the_spread_of_one_of_the_two_is_enough_to_hold_them_against_each_other() -> None:
+    ours, theirs = [0.8, 0.82, 0.81], [0.9, 0.9]
+    expected = stats.ttest_1samp(ours, 0.9).pvalue
+    assert leaderboard.welch(ours, theirs) == pytest.approx(expected)
+    assert leaderboard.welch(theirs, ours) == pytest.approx(expected)
+
+
+def test_rows_show_the_parameters_in_which_recipes_differ() -> None:
+    older = Group({"train.model": "mlp", "data/raw": "abc"}, [0.9], [0.4])
+    table = leaderboard.rows([CNN, MLP, older])
+    assert [row["params"] for row in table] == [
+        {"train.model": "cnn", "train.shift": 0},
+        {"train.model": "mlp", "train.shift": 0},
+        {"train.model": "mlp", "train.shift": None},
+    ]
+    assert table[1]["p_value"] == MLP.row(CNN)["p_value"]
+    assert "\r" not in leaderboard.written(table)
+    written = list(csv.reader(leaderboard.written(table).splitlines()))
+    assert written[0] == ["train.model", "train.shift", *CNN.row(CNN)]
+    assert written[1][:4] == ["cnn", "0", "2", str(mean(CNN.accuracy))]
+
+
+@pytest.mark.parametrize("columns", [100, 62])
+def test_the_table_folds_names_where_it_is_narrow_and_never_figures(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table = leaderboard.rows([CNN, MLP, Group({**CNN.parameters, "train.optimizer": "adamw"}, [0.9], [0.4])])
+    leaderboard.show(table)
+    head, *shown, note = capsys.readouterr().out.splitlines()
+    assert head.split() == ["parameters", "runs", "accuracy", "loss", "best", "p"]
+    assert any("train.optimizer: adamw" in line for line in shown) == (columns == 100)
+    rows = [re.sub("^train.model: (cnn|mlp)?", "", line).split() for line in shown if "train.model" in line]
+    assert rows == [
+        ["2", "0.9875", "±", "0.0035", "0.0400", "±", "0.0141", "0.9900"],
+        ["3", "0.9200", "±", "0.0100", "0.2600", "±", "0.0529", "0.9300", f"{table[1]['p_value']:.2g}"],
+        ["1", "0.9000", "0.4000", "0.9000"],
+    ]
+    assert note.endswith("mean ± standard deviation over seeds; p: Welch's t against the first")
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A repository without a commit, to put made-up results into."""
+    project = Project(tmp_path)
+    project.succeed("git", "init", "-q", "-b", "main")
+    project.succeed("git", "config", "user.name", "test")
+    project.succeed("git", "config", "user.email", "test@example.org")
+    (tmp_path / "metrics").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return project
+
+
+def result(history: Project, accuracy: float, seed: int, model: str = "mlp") -> None:
+    """Commit the committed results of the project as if they were of another run."""
+    lock = (ROOT / "dvc.lock").read_text("utf-8")
+    for name, old, new in (("seed", "0\n          threads", f"{seed}\n          threads"), ("model", "mlp", model)):
+        assert lock.count(f"          {name}: {old}") == 1
+        lock = lock.replace(f"          {name}: {old}", f"          {name}: {new}")
+    (history.path / "dvc.lock").write_text(lock, "utf-8")
+    (history.path / "metrics/evaluate.json").write_text(json.dumps({"accuracy": accuracy, "loss": 1 - accuracy}))
+    commit(history, f"{model} {seed}")
+
+
+def test_the_recipe_with_the_best_mean_leads_whatever_its_best_run(history: Project) -> None:
+    for model, seed, accuracy in (("cnn", 0, 0.98), ("cnn", 1, 0.5), ("mlp", 0, 0.9), ("mlp", 1, 0.92)):
+        result(history, accuracy, seed, model)
+    ranked = leaderboard.groups()
+    assert [(group.parameters["train.model"], group.accuracy) for group in ranked] == [
+        ("mlp", [0.92, 0.9]),
+        ("cnn", [0.5, 0.98]),
+    ]
+    assert ranked[0].loss == pytest.approx([0.08, 0.1])
+    assert ranked[0].parameters.keys().isdisjoint({"train.seed", "plot.images"})
+    assert len(ranked[0].parameters["data/raw"]) == 7
+
+
+def test_of_one_seed_only_the_newest_result_counts(history: Project) -> None:
+    result(history, 0.9, seed=0)
+    result(history, 0.7, seed=0)
+    result(history, 0.8, seed=1)
+    (group,) = leaderboard.groups()
+    assert group.accuracy == [0.8, 0.7]
+
+
+@pytest.mark.parametrize("metrics", ['{"accuracy": 1.01, "loss": 1}', '{"accuracy": 0.9, "loss": NaN}', "{}", "["])
+def test_results_that_cannot_be_are_left_out(
+    metrics: str, history: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result(history, 0.9, seed=0)
+    (history.path / "metrics/evaluate.json").write_text(metrics)
+    commit(history, "damaged")
+    (group,) = leaderboard.groups()
+    assert group.accuracy == [0.9]
+    assert capsys.readouterr().err.endswith("its dvc.lock or metrics/evaluate.json is damaged; left out\n")
+
+
+def test_a_commit_without_results_is_no_run(history: Project) -> None:
+    (history.path / "notes").touch()
+    commit(history, "nothing has run")
+    with pytest.raises(InputError, match="no commit or experiment has"):
+        leaderboard.groups()
+    result(history, 0.9, seed=0)
+    assert [group.accuracy for group in leaderboard.groups()] == [[0.9]]
 
 
 def committed(project: Project, message: str, *edits: tuple[str, str, str]) -> None:

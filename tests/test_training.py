@@ -1,6 +1,7 @@
 """The training loop: the article's, to its losses, whatever feeds it."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from torch import nn, optim
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 
-from mnist import dataset, idx, linear, models, training
+from mnist import dataset, idx, linear, models, results, training
 from mnist.commands import settings
+from mnist.history import Epoch, of_training
 from mnist.hyperparameters import Hyperparameters
 from pipeline import resume
 from pipeline.errors import InputError
@@ -32,6 +34,12 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> dataset.Split:
         idx.unpack(ROOT / f"data/mnist/{name}.gz", folder / name, dimensions)
         arrays.append(np.array(idx.read(folder / name, dimensions)[:800]))
     return dataset.Split(*arrays)
+
+
+@pytest.fixture(scope="module")
+def few(split: dataset.Split) -> dataset.Split:
+    """Three batches, the last of two images."""
+    return dataset.Split(split.images[:130], split.labels[:130])
 
 
 def chosen(**changes: Any) -> Hyperparameters:
@@ -138,6 +146,20 @@ def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:
     assert first != second != list(range(10))
 
 
+def test_each_epoch_of_a_training_has_an_order_of_its_own(few: dataset.Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels: list[int] = []
+
+    def noted(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        labels.extend(targets.tolist())
+        return F.cross_entropy(logits, targets)
+
+    monkeypatch.setitem(training.LOSSES, "cross_entropy", noted)
+    training.train(fresh("mlp"), chosen(epochs=3), few, None, resume.Checkpoint(None))
+    epochs = [labels[start : start + 130] for start in range(0, 390, 130)]
+    assert all(sorted(epoch) == sorted(few.labels.tolist()) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+
+
 def test_labels_stay_with_their_images_whatever_the_shift(split: dataset.Split) -> None:
     images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
     ink = {int(image.sum()): int(label) for image, label in zip(images[:50].int(), labels[:50], strict=True)}
@@ -156,6 +178,39 @@ def test_shifts_move_by_up_to_their_reach_in_every_direction_and_bring_in_backgr
         assert int(batch.count_nonzero()) == 1
         places.add(tuple(batch[0].nonzero()[0].tolist()))
     assert places == {(row, column) for row in range(2, 7) for column in range(2, 7)}
+
+
+def test_each_image_is_moved_by_its_own_offset(split: dataset.Split) -> None:
+    down, right = torch.tensor([0, 1, 2, 4, 4]), torch.tensor([0, 4, 2, 1, 4])
+    moved = training.shifted(torch.from_numpy(split.images[:5]), 2, down, right).numpy()
+    for image, row, column, found in zip(split.images[:5], down.tolist(), right.tolist(), moved, strict=True):
+        assert np.array_equal(found, np.pad(image, 2)[row : row + 28, column : column + 28])
+
+
+def test_validation_leaves_no_trace_in_what_is_learnt(few: dataset.Split, split: dataset.Split) -> None:
+    """Not in batch norm's running statistics either, nor in the mode of the next epoch."""
+    learnt = []
+    for held_out in (None, split):
+        model = fresh("cnn")
+        torch.manual_seed(1)
+        training.train(model, chosen(epochs=2), few, held_out, resume.Checkpoint(None))
+        learnt.append(model.state_dict().values())
+    assert all(torch.equal(without, with_) for without, with_ in zip(*learnt, strict=True))
+
+
+def test_what_is_measured_is_a_mean_over_images_none_of_which_counts_for_another(split: dataset.Split) -> None:
+    model = fresh("cnn")
+    training.train(model, chosen(epochs=1, learning_rate=0.1), split, None, resume.Checkpoint(None))
+    order = np.argsort(np.concatenate([split.labels, split.labels[:400]]), kind="stable")
+    images, labels = (torch.tensor(np.concatenate([a, a[:400]])[order]) for a in (split.images, split.labels))
+    assert len(images) % training.MEASURED_AT_ONCE == 200  # of other classes than the first thousand
+    measured = training.measure(model.train(), images, labels, F.cross_entropy)
+    model.eval()
+    with torch.no_grad():
+        logits = torch.cat([model(batch) for batch in images.split(300)])
+    losses = F.cross_entropy(logits, labels.long(), reduction="none")
+    right = [int(row.argmax()) == int(label) for row, label in zip(logits, labels, strict=True)]
+    assert measured == pytest.approx((losses.double().mean().item(), sum(right) / 1200), rel=1e-6)
 
 
 def test_cross_entropy_and_nll_are_the_same_and_mse_is_as_by_hand() -> None:
@@ -205,6 +260,42 @@ def test_an_optimizer_does_what_torchs_own_does(name: str, kind: Any, split: dat
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
 
+def rate(schedule: str, step: int, total: int, highest: float) -> float:
+    """The learning rate of one of `total` steps, counted from 0."""
+    if schedule == "constant":
+        return highest
+    if schedule == "cosine":
+        start, end, share = highest, 0.0, step / total
+    elif step <= (top := 0.3 * total - 1):  # Smith and Topin's one cycle, with torch's figures
+        start, end, share = highest / 25, highest, step / top
+    else:
+        start, end, share = highest, highest / 250_000, (step - top) / (total - 1 - top)
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle", "cosine"])
+def test_each_step_has_its_own_learning_rate_and_all_have_the_momentum_that_is_set(
+    schedule: str, few: dataset.Split
+) -> None:
+    given = chosen(schedule=schedule, epochs=6, learning_rate=0.1, momentum=0.9, weight_decay=0.01)
+    ours, theirs = fresh("mlp"), fresh("mlp")
+    torch.manual_seed(1)
+    history = training.train(ours, given, few, None, resume.Checkpoint(None))
+    rates = [rate(schedule, step, 18, 0.1) for step in range(18)]
+    assert [row.learning_rate for row in history] == pytest.approx(rates[2::3])
+    torch.manual_seed(1)
+    speeds = [torch.zeros_like(weights) for weights in theirs.parameters()]
+    images, labels = torch.from_numpy(few.images), torch.from_numpy(few.labels)
+    batches = (batch for _ in range(6) for batch in training.batches(images, labels, 64, 0))
+    for (batch, targets), now in zip(batches, rates, strict=True):
+        gradients = torch.autograd.grad(F.cross_entropy(theirs(batch), targets), list(theirs.parameters()))
+        with torch.no_grad():
+            for weights, speed, gradient in zip(theirs.parameters(), speeds, gradients, strict=True):
+                weights.sub_(now * speed.mul_(0.9).add_(gradient + 0.01 * weights))
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
 def test_schedules_end_where_they_should(split: dataset.Split) -> None:
     rates = {
         schedule: [
@@ -233,24 +324,62 @@ def test_a_loss_that_is_no_longer_finite_names_epoch_and_step(split: dataset.Spl
         )
 
 
-@pytest.mark.slow
-def test_going_on_from_a_checkpoint_comes_to_the_same_weights(split: dataset.Split, tmp_path: Path) -> None:
-    given = chosen(model="cnn", optimizer="adam", schedule="one_cycle", shift=1, epochs=3)
+@pytest.mark.parametrize(
+    ("model", "optimizer", "momentum"),
+    [("mlp", "sgd", 0.9), pytest.param("cnn", "adam", 0.0, marks=pytest.mark.slow)],
+)
+def test_going_on_from_a_checkpoint_comes_to_the_same_history_and_weights(
+    model: str, optimizer: str, momentum: float, split: dataset.Split, few: dataset.Split, tmp_path: Path
+) -> None:
+    given = chosen(
+        model=model, optimizer=optimizer, momentum=momentum, learning_rate=0.02, schedule="one_cycle", shift=1, epochs=3
+    )
 
-    def weights(checkpoint: resume.Checkpoint, stop_after: int | None) -> str:
-        model = fresh("cnn")
+    trained: list[int] = []
+
+    def outcome(checkpoint: resume.Checkpoint, stop_after: int | None) -> str:
+        network = fresh(model)
         torch.manual_seed(2)
 
         def report(row: Any) -> None:
+            trained.append(row.epoch)
             if row.epoch == stop_after:
                 raise KeyboardInterrupt
 
         try:
-            training.train(model, given, split, split, checkpoint, report)
+            history = training.train(network, given, few if model == "mlp" else split, split, checkpoint, report)
         except KeyboardInterrupt:
             return ""
-        return json.dumps({name: value.tolist() for name, value in model.state_dict().items()})
+        return json.dumps([history, {name: value.tolist() for name, value in network.state_dict().items()}])
 
-    whole = weights(resume.Checkpoint(None), None)
-    assert weights(resume.Checkpoint(tmp_path / "state"), 2) == ""
-    assert weights(resume.Checkpoint(tmp_path / "state"), None) == whole
+    whole = outcome(resume.Checkpoint(None), None)
+    for stop_after in (1, 2):
+        assert outcome(resume.Checkpoint(tmp_path / "state"), stop_after) == ""
+    assert outcome(resume.Checkpoint(tmp_path / "state"), None) == whole
+    assert trained == [1, 2, 3, 1, 2, 3]
+
+
+def test_the_metrics_of_a_training_are_those_of_its_last_epoch(tmp_path: Path) -> None:
+    history = [Epoch(k, 0.1, 0.9 / k, 0.8 / k, 0.7 + k / 100) for k in (1, 2, 3)]
+    results.write_metrics(of_training(history), tmp_path / "train.json")
+    assert json.loads((tmp_path / "train.json").read_text()) == {
+        "epochs": 3,
+        "train_loss": 0.3,
+        "validation_loss": 0.266667,
+        "validation_accuracy": 0.73,
+    }
+    assert str(history[1]) == "epoch 2: training loss 0.4500, validation loss 0.4000, accuracy 0.7200"
+
+
+def test_without_a_validation_split_nothing_is_said_of_it(few: dataset.Split, tmp_path: Path) -> None:
+    (row,) = training.train(fresh("mlp"), chosen(epochs=1), few, None, resume.Checkpoint(None))
+    assert str(row) == f"epoch 1: training loss {row.train_loss:.4f}"
+    results.write_metrics(of_training([row]), tmp_path / "train.json")
+    assert (tmp_path / "train.json").read_text() == f'{{\n  "epochs": 1,\n  "train_loss": {row.train_loss:.6g}\n}}\n'
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_a_device_that_is_not_there_is_not_trained_on() -> None:
+    training.check_device("cpu")
+    with pytest.raises(InputError, match=r"train\.device: cuda: there is no CUDA device here; set it to cpu"):
+        training.check_device("cuda")

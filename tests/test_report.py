@@ -1,0 +1,76 @@
+"""The report's tables: what stands in them is what the runs came to."""
+
+import numpy as np
+import pytest
+
+from mnist import metrics, predictions
+from mnist.commands import compare, report
+from tests.test_compare import CLASSES, answering, pair
+
+
+def test_of_two_runs_the_parameters_that_differ_are_marked_and_come_first() -> None:
+    right = np.ones(8, bool)
+    a = answering(right, {"train.seed": 0, "train.shift": 1})
+    b = answering(right, {"train.seed": 0, "train.shift": 2, "train.dropout": 0.5})
+    assert report.parameters([a, b]) == [
+        ("train.shift", ["1", "2"], True),
+        ("train.dropout", ["None", "0.5"], True),
+        ("train.epochs", ["2", "2"], False),
+        ("train.seed", ["0", "0"], False),
+    ]
+
+
+def test_of_one_run_no_parameter_is_marked() -> None:
+    run = answering(np.ones(8, bool), {"train.seed": 0})
+    assert report.parameters([run]) == [("train.epochs", ["2"], False), ("train.seed", ["0"], False)]
+
+
+def test_each_metric_has_a_row_and_each_run_a_column() -> None:
+    a, b = pair()
+    rows = dict(report.measured([a, b]))
+    measured = [metrics.of_predictions(run.predictions) for run in (a, b)]
+    assert list(rows) == ["loss", "accuracy", "macro f1", "calibration error", *(f"recall of {k}" for k in CLASSES)]
+    assert rows["accuracy"] == [
+        f"{m['accuracy']:.4f} (95 % {m['accuracy_low']:.4f}–{m['accuracy_high']:.4f})" for m in measured
+    ]
+    for label, name in (("loss", "loss"), ("macro f1", "macro_f1"), ("calibration error", "calibration_error")):
+        assert rows[label] == [f"{m[name]:.4f}" for m in measured]
+    assert rows["recall of cat"] == ["0.9000", "0.9480"]
+
+
+def test_the_differences_are_in_the_column_of_b() -> None:
+    found = compare.of(*pair())
+    rows = dict(report.differences(found))
+    assert rows["difference in accuracy"] == [
+        "",
+        f"+0.0500 (95 % {found['difference_low']:+.4f} to {found['difference_high']:+.4f})",
+    ]
+    assert rows["difference in loss"] == [
+        "",
+        f"{found['loss_difference']:+.4f} "
+        f"(95 % {found['loss_difference_low']:+.4f} to {found['loss_difference_high']:+.4f})",
+    ]
+    assert rows["images only this one is right on"] == ["30", "80"]
+    assert rows["p (exact McNemar)"] == ["", compare.chance(found["p_value"])]
+
+
+def sure(confidence: list[float]) -> predictions.Predictions:
+    """Predictions of ten classes with these top probabilities, all right."""
+    labels = np.arange(len(confidence)) % 10
+    chances = np.repeat((1 - np.array(confidence, np.float32)[:, None]) / 9, 10, 1)
+    chances[np.arange(len(labels)), labels] = confidence
+    return predictions.Predictions(list("0123456789"), labels, labels, chances)
+
+
+def test_a_confidence_on_the_edge_of_two_bins_is_of_the_upper_one_and_certainty_of_the_last() -> None:
+    count, confidence, _ = predictions.calibration_bins(sure([0.25, 0.5, 0.7499, 0.75, 1.0]), bins=4)
+    assert count.tolist() == [1, 2, 2]
+    assert confidence == pytest.approx([0.25, 0.62495, 0.875])
+
+
+def test_there_are_15_bins_of_one_width() -> None:
+    edges = np.arange(2, 16) / 15
+    count, confidence, accuracy = predictions.calibration_bins(sure([*(edges[:-1] + 1e-4), *(edges[1:] - 1e-4)]))
+    assert count.tolist() == [2] * 13
+    assert confidence == pytest.approx(edges[:-1] + 1 / 30)
+    assert accuracy.tolist() == [1] * 13

@@ -1,0 +1,115 @@
+"""From raw data to what training reads: who is held out, and what is learnt from whom."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mnist.raw
+from mnist import dataset, idx, sources, splits
+from pipeline.errors import InputError
+from tests.conftest import SMALL, write_small
+
+repeated = settings(max_examples=100, deadline=None)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first images of MNIST, as they are downloaded."""
+    folder = tmp_path_factory.mktemp("splits")
+    write_small(folder / "small")
+    (folder / "raw").mkdir()
+    sources.copy(folder / "small", folder / "raw")
+    return folder / "raw"
+
+
+def normalise(
+    raw: Path, folder: Path, validation: int = 200, mean: float | str = "auto", std: float | str = "auto"
+) -> dataset.Statistics:
+    return splits.normalise(raw, folder, validation, 3, mean, std)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=8), st.floats(0, 1), st.integers(0, 2**32 - 1))
+@repeated
+def test_each_class_keeps_its_share_to_within_an_image(sizes: list[int], share: float, seed: int) -> None:
+    labels = np.random.RandomState(1).permutation(np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes))
+    count = round(share * len(labels))
+    held_out = splits.stratified(labels, count, seed)
+    assert int(held_out.sum()) == count
+    for k, size in enumerate(sizes):
+        assert abs(int(held_out[labels == k].sum()) - size * count / len(labels)) < 1
+
+
+def test_the_seed_alone_decides_which_images_of_a_class_are_held_out() -> None:
+    labels = np.arange(2000, dtype=np.uint8) % 2
+    first, again, other = (splits.stratified(labels, 200, seed) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert (first & other).sum() < 50  # by chance about 20
+    places = np.flatnonzero(first[::2])
+    assert len(set(np.diff(places))) > 10, "no pattern in the file's order"
+
+
+def test_every_image_is_in_one_split_with_its_label(raw: Path, tmp_path: Path) -> None:
+    found = normalise(raw, tmp_path)
+    _, images, labels = mnist.raw.load(raw)
+    held_out = splits.stratified(labels["train"], 200, 3)
+    for split, source, index in (
+        ("train", "train", ~held_out),
+        ("validation", "train", held_out),
+        ("test", "test", slice(None)),
+    ):
+        loaded = dataset.load(split, tmp_path)  # type: ignore[arg-type]
+        assert np.array_equal(loaded.images, images[source][index])
+        assert np.array_equal(loaded.labels, labels[source][index])
+        assert list(found.counts[split].values()) == [int((loaded.labels == k).sum()) for k in range(10)]
+    assert found == dataset.statistics(tmp_path)
+    assert (found.classes, found.image_shape) == (list("0123456789"), (28, 28))
+
+
+def test_mean_and_deviation_are_those_of_the_images_trained_on_alone(raw: Path, tmp_path: Path) -> None:
+    found = normalise(raw, tmp_path)
+    pixels = {split: np.load(tmp_path / f"{split}_images.npy") / 255 for split in dataset.SPLITS}
+    assert (found.mean, found.std) == pytest.approx((pixels["train"].mean(), pixels["train"].std()), rel=1e-12)
+    learnt_of_others = [pixels["test"], pixels["validation"], np.concatenate([pixels["train"], pixels["validation"]])]
+    for others in learnt_of_others:  # so that the test could tell
+        assert (found.mean, found.std) != pytest.approx((others.mean(), others.std()), rel=1e-6)
+
+
+def test_a_mean_or_a_deviation_that_is_given_is_kept(raw: Path, tmp_path: Path) -> None:
+    fitted = normalise(raw, tmp_path)
+    given_mean, given_std = normalise(raw, tmp_path, mean=0.0), normalise(raw, tmp_path, std=0.5)
+    assert (given_mean.mean, given_mean.std) == (0.0, fitted.std)
+    assert (given_std.mean, given_std.std) == (fitted.mean, 0.5)
+
+
+def test_nothing_need_be_held_out_but_something_is_to_be_trained_on(raw: Path, tmp_path: Path) -> None:
+    found = normalise(raw, tmp_path, validation=0)
+    assert sum(found.counts["train"].values()) == SMALL["train"]
+    assert set(found.counts["validation"].values()) == {0}
+    assert not (tmp_path / "validation_images.npy").exists()
+    assert sum(normalise(raw, tmp_path, SMALL["train"] - 1).counts["train"].values()) == 1
+    with pytest.raises(InputError, match="leaves none to train on"):
+        normalise(raw, tmp_path, SMALL["train"])
+
+
+def test_images_without_any_contrast_have_no_deviation_to_divide_by(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    for path in raw.iterdir():
+        (tmp_path / "raw" / path.name).write_bytes(path.read_bytes())
+    idx.write(tmp_path / "raw" / mnist.raw.IMAGES["train"], np.full((SMALL["train"], 28, 28), 7, np.uint8))
+    with pytest.raises(InputError, match="all training pixels are the same"):
+        normalise(tmp_path / "raw", tmp_path)
+    assert normalise(tmp_path / "raw", tmp_path, std=0.5).mean == pytest.approx(7 / 255)
+
+
+@pytest.mark.parametrize("count", [1, splits.CHUNK - 1, splits.CHUNK, 2 * splits.CHUNK + 1])
+def test_more_images_than_fit_into_memory_at_a_time_make_no_difference(count: int, tmp_path: Path) -> None:
+    random = np.random.RandomState(0)
+    images = random.randint(0, 256, (count, 3, 2)).astype(np.uint8)
+    images[:10] = 0
+    assert splits.moments(images) == pytest.approx((images.mean() / 255, images.std() / 255), rel=1e-12)
+    index = random.permutation(count)
+    splits.gather(images, index, tmp_path / "gathered.npy")
+    assert np.array_equal(np.load(tmp_path / "gathered.npy"), images[index])
