@@ -9,6 +9,7 @@ from tests import docs
 from tests.conftest import ROOT, Project, copy, needs_the_order
 from tests.docs import FENCE, PAGES, PICTURES, blocks
 
+TEXTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "data/mnist/README.md"]
 MOST_NOT_RUN = 1
 # rows of the benchmark, in the order in which the README quotes them
 QUOTED = [
@@ -134,7 +135,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_link_is_broken(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text("utf-8"))):
         if re.match(r"https?://", target):

@@ -50,6 +50,14 @@ def test_an_environment_that_is_up_to_date_is_left_alone(folder: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "make: Nothing to be done for 'install'.\n")
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_what_a_page_tells_to_make_is_a_target(page: str, folder: Path) -> None:
+    named = re.findall(r"`make ([^`]+)`", (ROOT / page).read_text("utf-8"))
+    assert named
+    done = make(folder, "--dry-run", *named)
+    assert done.returncode == 0, done.stderr
+
+
 def test_docs_is_a_command_and_not_the_folder_of_that_name(folder: Path) -> None:
     (folder / "docs").mkdir()
     assert make(folder, "--dry-run", "docs").stdout.splitlines()[-1] == "python -m tests.docs"
