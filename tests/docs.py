@@ -100,9 +100,11 @@ def examples(page: Path, project: Project) -> Iterator[Example]:
 def in_a_shell(block: Block, project: Project) -> Iterator[Example]:
     """Run the commands of a block; one fails if its exit status is not what the page shows."""
     for match in COMMAND.finditer(block.text):
-        done = project.run("bash", "-c", f"exec 2>&1; {match[1]}", COLUMNS="80")
+        with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:  # a pipe would wait for DVC's queue workers
+            done = project.run("bash", "-c", f"exec > {output.name} 2>&1; {match[1]}", COLUMNS="80")
+            printed = output.read()
         failed = (done.returncode == 0) == match[2].startswith("error: ")
-        yield Example(f"$ {match[1]}", match[2], block.start + match.start(2), done.stdout, failed)
+        yield Example(f"$ {match[1]}", match[2], block.start + match.start(2), printed, failed)
 
 
 def in_python(block: Block, project: Project, names: dict[str, object]) -> Iterator[Example]:
@@ -201,7 +203,7 @@ def main() -> None:
     """Rewrite all pages and their pictures from runs of the project as it is; exits with 1 if something is left."""
     if OWN_ORDER:
         sys.exit(f"error: {OWN_ORDER}: the pages show what processors print that add up in the written order")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         finished = make_checkout(Path(folder, "finished"))
         finished.repro()
         if changed := finished.succeed("git", "status", "--short"):

@@ -1,6 +1,8 @@
 """The documentation is true: every command and every line of Python in it runs and prints what the page shows."""
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,13 @@ def test_a_page_that_is_right_stays_as_it_is(tmp_path: Path) -> None:
 def test_a_wrong_output_is_rewritten_and_nothing_else(right: str, wrong: str, tmp_path: Path) -> None:
     assert PAGE.count(right) == 1
     assert rewritten(tmp_path, PAGE.replace(right, wrong)) == (PAGE, [])
+
+
+def test_a_command_is_done_when_its_shell_is_whatever_it_leaves_running(tmp_path: Path) -> None:
+    page = "```console\n$ sleep 600 & echo $!\n...\n```\n"
+    (tmp_path / "page.md").write_text(page, "utf-8")
+    (example,) = docs.examples(tmp_path / "page.md", Project(tmp_path))
+    os.kill(int(example.printed), signal.SIGTERM)  # it is still there
 
 
 @pytest.mark.parametrize(
