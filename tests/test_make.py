@@ -1,13 +1,14 @@
-"""Set-up: what `make` says when it cannot, and what it does when there is nothing to do."""
+"""Set-up: what `make` says when it cannot and when it has, and what it does when there is nothing to do."""
 
-import os
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE, ROOT
+from tests.conftest import PATIENCE, ROOT, Project
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if "MAKE" not in name}  # of a `make test` around us
+    kept = {name: value for name, value in Project.environment().items() if "MAKE" not in name}  # of a `make test`
     command = ["make", *arguments]
     return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
@@ -47,3 +48,33 @@ def test_an_environment_that_is_up_to_date_is_left_alone(folder: Path) -> None:
     (folder / ".venv/.installed").touch()
     done = make(folder, "install")
     assert (done.returncode, done.stdout) == (0, "make: Nothing to be done for 'install'.\n")
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_what_a_page_tells_to_make_is_a_target(page: str, folder: Path) -> None:
+    named = re.findall(r"`make ([^`]+)`", (ROOT / page).read_text("utf-8"))
+    assert named
+    done = make(folder, "--dry-run", *named)
+    assert done.returncode == 0, done.stderr
+
+
+def test_docs_is_a_command_and_not_the_folder_of_that_name(folder: Path) -> None:
+    (folder / "docs").mkdir()
+    assert make(folder, "--dry-run", "docs").stdout.splitlines()[-1] == "python -m tests.docs"
+
+
+@pytest.mark.slow
+def test_make_ends_with_what_came_out_and_what_to_do_next(project: Project) -> None:
+    (project.path / "metrics/evaluate.json").unlink()
+    done = make(project.path, "--old-file=.venv/.installed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, before, accuracy, picture, following = done.stdout.splitlines()
+    assert before == ""
+    measured = json.loads((project.path / "metrics/evaluate.json").read_text("utf-8"))
+    shown = [f"{measured[name]:.4f}" for name in ("accuracy", "accuracy_low", "accuracy_high")]
+    assert re.findall(r"\d\.\d{4}", accuracy) == shown
+    (path,) = re.findall(r"metrics/\S+\.png", picture)
+    assert (project.path / path).is_file()
+    assert [
+        words for words in ("source .venv/bin/activate", "params.yaml", "dvc repro") if words not in following
+    ] == []

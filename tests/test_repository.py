@@ -1,0 +1,61 @@
+"""What surrounds the code: the workflow of CI, the changelog, what git ignores."""
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import ROOT, Project
+
+WORKFLOW = YAML(typ="safe").load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+JOBS = WORKFLOW["jobs"].values()
+STEPS = [step for job in JOBS for step in job["steps"]]
+
+
+def test_ci_runs_what_a_person_would() -> None:
+    assert {"push", "pull_request"} <= set(WORKFLOW["on"])
+    assert [step["run"] for step in STEPS if "run" in step] == [".ci/run"]
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    subprocess.run(["bash", "-n", ROOT / ".ci/run"], check=True)
+
+
+def test_ci_may_read_and_ends_and_uses_what_github_maintains() -> None:
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert [job for job in JOBS if "permissions" in job or not 0 < job["timeout-minutes"] <= 360] == []
+    used = [step["uses"] for step in STEPS if "uses" in step]
+    assert [action for action in used if not re.fullmatch(r"actions/[a-z-]+@v\d+", action)] == []
+
+
+def test_ci_has_a_python_that_the_project_takes() -> None:
+    (version,) = [step["with"]["python-version"] for step in STEPS if "python-version" in step.get("with", {})]
+    assert project()["requires-python"] == f">={version}"
+
+
+def project() -> dict[str, str]:
+    """The table `project` of pyproject.toml."""
+    table: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return table
+
+
+def test_the_version_has_a_heading_with_a_date_in_the_changelog() -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert re.fullmatch(re.escape(f"[{project()['version']}]") + r" - \d{4}-\d\d-\d\d", headings[1])
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["folder", "link"])
+def test_git_ignores_an_environment_even_if_it_is_a_link(link: bool, tmp_path: Path) -> None:
+    checkout = Project(tmp_path / "checkout")
+    environment = tmp_path / "environment" if link else checkout.path / ".venv"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin/python").touch()
+    checkout.path.mkdir(exist_ok=True)
+    if link:
+        (checkout.path / ".venv").symlink_to(environment)
+    checkout.succeed("git", "init", "-q")
+    (checkout.path / ".gitignore").write_text((ROOT / ".gitignore").read_text("utf-8"), "utf-8")
+    assert checkout.succeed("git", "status", "--short") == "?? .gitignore\n"
