@@ -11,9 +11,9 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def keep_memory() -> None:
-    """Have glibc keep memory that is freed: else a convolution's results go back to the system and are fetched again.
+    """Have glibc keep memory that is freed, instead of giving a convolution's results back to the system at each step.
 
-    That costs thousands of page faults a step, a fifth of the time or more.
+    Measured on an epoch of `cnn` with one thread: 2.34 s of processor time instead of 2.79, a sixth less.
     """
     with contextlib.suppress(AttributeError, OSError):  # another C library
         libc = ctypes.CDLL(None)
@@ -24,7 +24,8 @@ def keep_memory() -> None:
 def eager(kind: type[optim.Optimizer]) -> Callable[..., optim.Optimizer]:
     """The optimizer class without its torch.compile and profiler hooks.
 
-    The former's import takes a second, at the first use; the latter take as long at each step as the arithmetic.
+    Measured on the ten epochs of `mlp`, about 9 s: the compiler's import, at the first use, takes 1.2 s of processor
+    time; the hooks take 10 to 40 µs of a step's 850.
     """
     bare = {name: getattr(kind, name).__wrapped__ for name in ("add_param_group", "load_state_dict", "state_dict")}
     step = torch.no_grad()(kind.step.__wrapped__)  # type: ignore[attr-defined]

@@ -47,19 +47,18 @@ def train(
     Raises InputError, naming epoch and step, when the loss or a weight is no longer finite.
     """
     speed.keep_memory()
-    device = torch.device(chosen.device)
-    images, labels = on_device(training, device)
-    held_out = on_device(validation, device) if validation else None
+    images, labels = on_device(training, chosen.device)
+    held_out = on_device(validation, chosen.device) if validation else None
     loss_function = LOSSES[chosen.loss]
-    model.to(device)
+    model.to(chosen.device)
     optimizer = make_optimizer(model, chosen)
-    schedule = make_schedule(optimizer, chosen, chosen.epochs * steps(chosen, training))
+    schedule = SCHEDULES[chosen.schedule](optimizer, chosen.learning_rate, chosen.epochs * steps(chosen, training))
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
     history = [Epoch(*row) for row in checkpoint.restore(parts)]
 
     for epoch in range(len(history) + 1, chosen.epochs + 1):
         model.train()
-        losses = torch.zeros(steps(chosen, training), device=device)
+        losses = torch.zeros(steps(chosen, training), device=chosen.device)
         for step, (batch, targets) in enumerate(batches(images, labels, chosen.batch_size, chosen.shift)):
             optimizer.zero_grad()
             logits = model(batch)
@@ -141,7 +140,7 @@ def diverged(epoch: int, step: int, what: str) -> InputError:
     )
 
 
-def on_device(split: dataset.Split, device: torch.device) -> tuple[Tensor, Tensor]:
+def on_device(split: dataset.Split, device: str) -> tuple[Tensor, Tensor]:
     """The arrays as tensors: on the CPU the mapped file itself, on a GPU a copy in its memory."""
     return torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(device)
 
@@ -161,11 +160,6 @@ def make_optimizer(model: nn.Module, chosen: Hyperparameters) -> optim.Optimizer
     kind, own = OPTIMIZERS[chosen.optimizer]
     options = chosen.model_dump(include={"weight_decay", *own})
     return speed.eager(kind)(model.parameters(), lr=chosen.learning_rate, fused=True, **options)
-
-
-def make_schedule(optimizer: optim.Optimizer, chosen: Hyperparameters, total: int) -> optim.lr_scheduler.LRScheduler:
-    """The schedule of the learning rate over `total` steps."""
-    return SCHEDULES[chosen.schedule](optimizer, chosen.learning_rate, total)
 
 
 # by the words of params.yaml; an optimizer with the hyper-parameters that it alone has

@@ -1,6 +1,5 @@
 """`params.yaml`, section by section: each is held against a schema of its own, and refused in one line."""
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -10,7 +9,7 @@ from pydantic_core import ErrorDetails
 from pipeline.errors import InputError, suggestion
 
 FILE = Path("params.yaml")
-SCALARS = (bool, int, float, bytes, date, type(None))
+SCALARS = (bool, int, float, type(None))
 WANTED = {  # in place of pydantic's words
     "model_type": "a section with its keys below it",
     "string_too_short": "the name of a folder",

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 import mnist.raw
 from mnist import idx, numerics
+from pipeline import yaml12
 
 numerics.pin(threads=1)  # before any test imports torch
 
@@ -29,6 +30,21 @@ PATIENCE = 3600  # seconds: on the slowest and busiest machine, only what hangs 
 PIPE = 4096  # bytes: 57 lines of an epoch; a reader takes 114 at a time
 LONG = 200  # epochs, a line each
 OUTPUTS = ["data/raw", "data/normalised", "models", "metrics"]
+PIPELINE = yaml12.read(ROOT / "dvc.yaml")["stages"]
+STAGES = list(PIPELINE)  # in the order in which they run
+SCRIPTS = [f"stages.{name.replace('-', '_')}" for name in STAGES]
+
+
+def from_on(first: str) -> list[str]:
+    """A stage and those that read what it makes, directly or not, in the order in which they run."""
+    made: set[str] = set()
+    found = []
+    for name, stage in PIPELINE.items():
+        if name == first or made & set(stage["deps"]):
+            found.append(name)
+            for kind in ("outs", "metrics"):
+                made |= {path for out in stage.get(kind, []) for path in ([out] if isinstance(out, str) else out)}
+    return found
 
 
 class Project:
@@ -158,7 +174,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project as it is, run on all of MNIST as a fresh clone is by `make`; not to be changed, only copied."""
 
     def make(path: Path) -> None:
-        assert len(make_checkout(path).repro()) == 5
+        assert make_checkout(path).repro() == STAGES
 
     return made_once(tmp_path_factory, "finished", make)
 
@@ -180,7 +196,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     def make(path: Path) -> None:
         project = make_project(path)
-        assert len(project.repro()) == 5
+        assert project.repro() == STAGES
         commit(project, "run")
 
     return made_once(tmp_path_factory, "template", make)

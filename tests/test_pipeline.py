@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from mnist.commands.settings import Settings
-from pipeline import yaml12
 from stages import __name__ as scripts
-from tests.conftest import ROOT
+from tests.conftest import PIPELINE, ROOT
 
-STAGES = yaml12.read(ROOT / "dvc.yaml")["stages"]
 MACHINERY = sorted((ROOT / "pipeline").glob("*.py"))
 DIGITS = [path for path in sorted((ROOT / "mnist").glob("*.py")) if path.name != "__main__.py"]
 OF_THE_MACHINERY = {"dvc", "yaml", "ruamel", "subprocess", "tomllib", "typer"}
@@ -69,16 +67,16 @@ def dependencies(script: Path) -> set[Path]:
     return found
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", PIPELINE)
 def test_a_stage_depends_on_its_script_and_exactly_the_code_of_mnist_that_it_imports(stage: str) -> None:
-    module = re.fullmatch(r"python -m stages\.(\w+)", STAGES[stage]["cmd"])
+    module = re.fullmatch(r"python -m stages\.(\w+)", PIPELINE[stage]["cmd"])
     assert module
-    declared = {Path(path) for path in STAGES[stage]["deps"] if path.endswith(".py")}
+    declared = {Path(path) for path in PIPELINE[stage]["deps"] if path.endswith(".py")}
     assert declared == dependencies(Path(scripts, f"{module[1]}.py"))
 
 
 def test_every_section_of_the_parameters_belongs_to_one_stage() -> None:
-    declared = [key for stage in STAGES.values() for key in stage["params"] if isinstance(key, str)]
+    declared = [key for stage in PIPELINE.values() for key in stage["params"] if isinstance(key, str)]
     assert sorted(declared) == sorted(Settings.model_fields)
 
 
@@ -88,7 +86,7 @@ def test_every_section_of_the_parameters_belongs_to_one_stage() -> None:
 )
 def test_the_libraries_that_decide_a_result_are_declared(stage: str, lists: list[str]) -> None:
     names = [f"project.optional-dependencies.{name}" for name in lists]
-    assert {"pyproject.toml": names} in STAGES[stage]["params"]
+    assert {"pyproject.toml": names} in PIPELINE[stage]["params"]
 
 
 def test_what_pyproject_names_is_pinned_the_same_in_requirements() -> None:

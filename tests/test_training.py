@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -133,6 +133,19 @@ def test_on_a_gpu_the_losses_are_those_of_the_cpu_and_the_same_each_time(model: 
         losses.append([row.train_loss for row in history])
     assert losses[1] == losses[2]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("key", "table"),
+    [
+        ("model", models.NETWORKS),
+        ("loss", training.LOSSES),
+        ("optimizer", training.OPTIMIZERS),
+        ("schedule", training.SCHEDULES),
+    ],
+)
+def test_every_word_that_params_accept_has_its_entry(key: str, table: dict[str, object]) -> None:
+    assert list(table) == list(get_args(Hyperparameters.model_fields[key].annotation))
 
 
 def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LONG, Project, commit, copy, make_project
+from tests.conftest import LONG, SCRIPTS, Project, commit, copy, make_project
 
 pytestmark = pytest.mark.slow
 
@@ -210,12 +210,12 @@ def test_a_disk_that_fills_up_while_arrays_are_written_gives_one_line(project: P
     assert project.hashes() == before
 
 
-@pytest.mark.parametrize("stage", ["download", "normalise", "train", "evaluate", "plot_predictions"])
-def test_a_full_disk_gives_one_line_and_leaves_what_was_there(stage: str, project: Project) -> None:
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_full_disk_gives_one_line_and_leaves_what_was_there(script: str, project: Project) -> None:
     """A limit on the size of files, as a disk cannot be filled in a test."""
     project.edit("seed: 0                # of", "seed: 1                # of")
     before = project.hashes()
-    done = project.run("bash", "-c", f"ulimit -f 20; exec python -m stages.{stage}")
+    done = project.run("bash", "-c", f"ulimit -f 20; exec python -m {script}")
     assert done.returncode == 1, done.stdout
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1, done.stderr

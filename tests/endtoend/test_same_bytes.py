@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project, copy, make_checkout
+from tests.conftest import SCRIPTS, Project, copy, make_checkout
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +49,43 @@ def test_another_clone_in_another_environment(name: str, cnn: tuple[Project, dic
     other.succeed("bash", "-c", umask, **ENVIRONMENTS[name])
     assert other.hashes() == hashes
     assert other.succeed("git", "status", "--porcelain") == ""
+
+
+# runs a stage's function with all of the machinery around it replaced by next to nothing
+BARE = """
+import contextlib, importlib, pathlib, sys, types
+from pipeline import console, params, resume, stage, yaml12
+
+class Run:
+    key = "none"
+    def __init__(self, section):
+        self.params = section
+    def output(self, path):
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return pathlib.Path(path)
+    def folder(self, path):
+        pathlib.Path(path).mkdir(parents=True)
+        return pathlib.Path(path)
+
+@contextlib.contextmanager
+def run(name, section, schema):
+    yield Run(types.SimpleNamespace(**yaml12.read(params.FILE)[section]) if section != "train" else schema(
+        **yaml12.read(params.FILE)[section]))
+
+stage.run, console.say = run, lambda line: None
+console.progress = lambda *_, **__: contextlib.nullcontext(lambda done: None)
+resume.checkpoint = lambda key: contextlib.nullcontext(resume.Checkpoint(None))
+name = sys.argv[1]
+getattr(importlib.import_module(name), name.split(".")[1])()
+"""
+
+
+def test_the_machinery_has_no_part_in_the_results(cnn: tuple[Project, dict[str, str]], tmp_path: Path) -> None:
+    project, hashes = cnn
+    bare = clone(project, tmp_path / "bare")
+    for script in SCRIPTS:
+        bare.succeed("python", "-c", BARE, script)
+    assert bare.hashes() == hashes
 
 
 def outputs(lock: str) -> list[tuple[str, str]]:
