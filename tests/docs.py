@@ -205,9 +205,10 @@ def main() -> None:
         sys.exit(f"error: {OWN_ORDER}: the pages show what processors print that add up in the written order")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         finished = make_checkout(Path(folder, "finished"))
-        finished.repro()
+        if (done := finished.run("dvc", "repro")).returncode:
+            sys.exit(f"{done.stdout}{done.stderr}error: the pipeline fails, see above")
         if changed := finished.succeed("git", "status", "--short"):
-            sys.exit(f"error: not of the code as it is: {' '.join(changed.split())}; `dvc repro` first")
+            sys.exit(f"error: {' '.join(changed.split())}: the code makes other results; run `dvc repro` first")
         left = []
         for page in PAGES:
             print(page.name, flush=True)
