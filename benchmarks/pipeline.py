@@ -1,7 +1,10 @@
 """`dvc repro` from nothing, with nothing to do, and the commands that compare; each in a clone of its own."""
 
+import functools
+import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -91,13 +94,13 @@ def make_up_experiments(project: Path) -> None:
     measured = json.loads(run(project, "git", "show", "HEAD:metrics/evaluate.json"))
     parent = run(project, "git", "rev-parse", "HEAD").strip()
     stream = ""
+    recorded = re.findall(r"path: metrics/evaluate\.json\n +hash: md5\n +md5: (\w+)", lock)[0]
     for k in range(EXPERIMENTS):
-        files = {
-            "dvc.lock": lock.replace("batch_size: 64", f"batch_size: {64 + k % 10}").replace(
-                "epochs: 10\n", f"epochs: {k}\n"
-            ),
-            "metrics/evaluate.json": json.dumps({**measured, "accuracy": 0.9 + k / 10_000}),
-        }
+        metrics = json.dumps({**measured, "accuracy": 0.9 + k / 10_000})
+        edits = {"batch_size: 64": f"batch_size: {64 + k % 10}", "epochs: 10\n": f"epochs: {k}\n"}
+        edits[recorded] = hashlib.md5(metrics.encode()).hexdigest()
+        text = functools.reduce(lambda text, edit: text.replace(*edit), edits.items(), lock)
+        files = {"dvc.lock": text, "metrics/evaluate.json": metrics}
         stream += f"commit refs/exps/{parent[:2]}/{parent[2:]}/made-up-{k}\ncommitter b <b@example.org> {k} +0000\n"
         stream += f"data 1\nx\nfrom {parent}\n"
         for path, text in files.items():

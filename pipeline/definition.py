@@ -13,6 +13,7 @@ from pipeline import params, yaml12
 from pipeline.errors import InputError
 
 FILE = Path("dvc.yaml")
+MISSING = object()
 
 
 class Stage(BaseModel):
@@ -71,24 +72,33 @@ def overlap(path: str, other: str) -> bool:
 
 
 def content(path: str) -> dict[str, Any]:
-    """The content of a file of parameters beside params.yaml."""
-    return toml(path) if path.endswith(".toml") else yaml12.read(Path(path))
-
-
-def toml(path: str) -> dict[str, Any]:
-    """The content of a TOML file."""
+    """The content of a file of parameters, YAML or TOML."""
+    if not path.endswith(".toml"):
+        return yaml12.read(Path(path))
     try:
-        return tomllib.loads(Path(path).read_text("utf-8"))
+        return parse(Path(path).read_bytes(), path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; `git restore {path}` brings it back") from error
+
+
+def parse(content: bytes, path: str) -> dict[str, Any]:
+    """What the content of a file of parameters, YAML or TOML, says."""
+    try:
+        return tomllib.loads(content.decode()) if path.endswith(".toml") else yaml12.parse(content, path)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid TOML: {error}; fix it, or `git restore {path}`") from error
 
 
-def lookup(tree: Any, key: str, place: str) -> Any:
-    """The value at a dotted key."""
+def find(tree: Any, key: str) -> Any:
+    """The value at a dotted key; MISSING if there is none."""
     for part in key.split("."):
-        if not isinstance(tree, dict) or part not in tree:
-            raise InputError(f"{place}: {key}: missing, and dvc.yaml refers to it; put it back")
-        tree = tree[part]
+        tree = tree.get(part, MISSING) if isinstance(tree, dict) else MISSING
     return tree
+
+
+def lookup(tree: Any, key: str, place: str) -> Any:
+    """The value at a dotted key. Raises InputError, which names `place`, if there is none."""
+    value = find(tree, key)
+    if value is MISSING:
+        raise InputError(f"{place}: {key}: missing, and dvc.yaml refers to it; put it back")
+    return value

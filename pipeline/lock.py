@@ -1,5 +1,7 @@
 """`dvc.lock`: what the stages were run with, and what came out. Nothing else reads that file."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,12 +56,19 @@ class Lock(BaseModel):
         stages = self.behind(output).values()
         return {dep.path: dep.md5 for stage in stages for dep in stage.deps if dep.path.endswith(".py")}
 
-    def parameters(self) -> dict[str, Any]:
-        """The values of params.yaml, by dotted key, that the results were made with."""
+    def parameters(self, output: str) -> dict[str, Any]:
+        """The values of params.yaml, by dotted key, that an output was made with."""
         values: dict[str, Any] = {}
-        for stage in self.stages.values():
+        for stage in self.behind(output).values():
             values |= params.flat(stage.params.get(str(params.FILE), {}))
         return values
+
+    def versions(self, output: str) -> str:
+        """A hash of the code and of the pinned libraries that an output was made with; the same for the same."""
+        stages = self.behind(output).values()
+        pins = [{file: values for file, values in stage.params.items() if file != str(params.FILE)} for stage in stages]
+        content = json.dumps([self.code(output), pins], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def inputs(self) -> dict[str, Any]:
         """What comes from outside of the pipeline: each stage's parameters, and dependencies that no stage makes."""

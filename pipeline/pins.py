@@ -20,7 +20,7 @@ def check_values(values: dict[str, Any]) -> None:
 
 def check_project() -> None:
     """Raise InputError if anything is not installed as pyproject.toml pins it."""
-    project = definition.lookup(definition.toml(PROJECT), "project", PROJECT)
+    project = definition.lookup(definition.content(PROJECT), "project", PROJECT)
     extras = definition.lookup(project, "optional-dependencies", PROJECT)
     for name, pins in {"dependencies": definition.lookup(project, "dependencies", PROJECT), **extras}.items():
         check(f"{PROJECT}: {name}", pins)

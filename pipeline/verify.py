@@ -4,6 +4,7 @@ A bit that a disk has flipped goes unnoticed by `dvc status`, `checkout` and `pu
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -11,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline import lock, revisions
+from pipeline import lock
+from pipeline.errors import InputError
 
 OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")
 CHUNK = 1 << 20  # bytes
@@ -25,6 +27,7 @@ class Finding(NamedTuple):
     corrupt: bool
 
 
+@functools.cache
 def cache() -> Path:
     """The folder of the cache's objects, wherever DVC is told to keep it. Raises InputError outside of a repository."""
     from dvc.exceptions import DvcException
@@ -34,7 +37,7 @@ def cache() -> Path:
         with Repo() as repo:
             return Path(repo.cache.local.path)
     except DvcException as error:
-        raise revisions.unusable(error) from error
+        raise InputError(f"DVC cannot use this folder ({error}); run this in a clone of the project") from error
 
 
 def objects(folder: Path) -> list[Path]:

@@ -85,7 +85,9 @@ def answering(right: Array, parameters: dict[str, Any] | None = None, revision: 
     chances = np.full((len(right), len(CLASSES)), (1 - sure) / (len(CLASSES) - 1), np.float32)
     chances[np.arange(len(right)), predicted] = sure
     predictions = Predictions(CLASSES, actual, predicted, chances)
-    return Run(revision, {"train.epochs": 2, **(parameters or {})}, predictions, HISTORY, "animals", {"t10k": "0" * 64})
+    return Run(
+        revision, {"train.epochs": 2, **(parameters or {})}, predictions, HISTORY, "animals", {"t10k": "0" * 64}, {}
+    )
 
 
 def pair() -> tuple[Run, Run]:
@@ -304,7 +306,7 @@ def refused(project: Project, *revisions: str) -> str:
 
 @pytest.mark.slow
 def test_a_revision_that_is_not_there_gets_a_close_match(two_runs: Project) -> None:
-    assert "mian: no such revision; did you mean main?" in refused(two_runs, "mian")
+    assert "mian: no such revision, or no commit; did you mean main?" in refused(two_runs, "mian")
 
 
 def remedy(line: str) -> str:
@@ -394,7 +396,7 @@ def test_results_come_from_a_remote_when_the_cache_has_lost_them(project: Projec
 @pytest.mark.slow
 def test_numbers_older_than_their_parameters_are_not_compared(project: Project) -> None:
     project.edit("learning_rate: 0.003", "learning_rate: 0.1")
-    assert "workspace: params.yaml: train has changed since its results were made" in refused(project)
+    assert "workspace: train.learning_rate has changed since its results were made" in refused(project)
     commit(project, "edited, not run")
     assert "HEAD: train.learning_rate has changed" in refused(project, "HEAD", "HEAD~1")
 

@@ -1,6 +1,7 @@
 """Recipes ranked over their seeds."""
 
 import csv
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -65,7 +66,12 @@ def test_what_one_run_alone_cannot_say_is_left_open() -> None:
     row = Group(MLP.parameters, [0.9], [0.3]).row(CNN)
     assert [name for name, value in row.items() if value is None] == ["accuracy_std", "loss_std", "p_value"]
     assert MLP.row(MLP)["p_value"] is None, "the leader is not held against itself"
-    assert MLP.row(Group({**CNN.parameters, "data/raw": "xyz"}, CNN.accuracy, CNN.loss))["p_value"] is None
+
+
+def test_recipes_are_held_against_the_first_on_the_same_data() -> None:
+    easy = Group({**CNN.parameters, "data/raw": "xyz"}, [0.999, 0.998], [0.01, 0.02])
+    p_values = [row["p_value"] for row in leaderboard.rows([easy, CNN, MLP])]
+    assert p_values == [None, None, MLP.row(CNN)["p_value"]]
 
 
 @pytest.mark.filterwarnings("ignore:Precision loss")  # scipy's, of the spread that is none
@@ -122,15 +128,30 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def result(history: Project, accuracy: float, seed: int, model: str = "mlp") -> None:
+def result(
+    history: Project, accuracy: float, seed: int, model: str = "mlp", edit: tuple[str, str] = ("stages:", "stages:")
+) -> None:
     """Commit the committed results of the project as if they were of another run."""
     lock = (ROOT / "dvc.lock").read_text("utf-8")
     for name, old, new in (("seed", "0\n          threads", f"{seed}\n          threads"), ("model", "mlp", model)):
         assert lock.count(f"          {name}: {old}") == 1
         lock = lock.replace(f"          {name}: {old}", f"          {name}: {new}")
-    (history.path / "dvc.lock").write_text(lock, "utf-8")
-    (history.path / "metrics/evaluate.json").write_text(json.dumps({"accuracy": accuracy, "loss": 1 - accuracy}))
+    assert edit[0] in lock
+    (history.path / "dvc.lock").write_text(lock.replace(*edit), "utf-8")
+    measured(history, json.dumps({"accuracy": accuracy, "loss": 1 - accuracy}))
     commit(history, f"{model} {seed}")
+
+
+def measured(project: Project, metrics: str) -> None:
+    """Have a project's evaluate.json hold something else, as dvc.lock records it."""
+    (project.path / "metrics/evaluate.json").write_text(metrics, "latin-1")
+    lock = project.path / "dvc.lock"
+    digest = hashlib.md5(metrics.encode("latin-1")).hexdigest()
+    text, count = re.subn(
+        r"(path: metrics/evaluate\.json\n +hash: md5\n +md5: )\w+", rf"\g<1>{digest}", lock.read_text()
+    )
+    assert count == 1
+    lock.write_text(text)
 
 
 def test_the_recipe_with_the_best_mean_leads_whatever_its_best_run(history: Project) -> None:
@@ -159,11 +180,35 @@ def test_results_that_cannot_be_are_left_out(
     metrics: str, history: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result(history, 0.9, seed=0)
-    (history.path / "metrics/evaluate.json").write_text(metrics)
+    measured(history, metrics)
     commit(history, "damaged")
     (group,) = leaderboard.groups()
     assert group.accuracy == [0.9]
     assert capsys.readouterr().err.endswith("its dvc.lock or metrics/evaluate.json is damaged; left out\n")
+
+
+def test_metrics_that_the_lock_does_not_record_are_left_out(
+    history: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result(history, 0.9, seed=0)
+    (history.path / "metrics/evaluate.json").write_text('{"accuracy": 0.9999, "loss": 0}')
+    commit(history, "edited by hand")
+    (group,) = leaderboard.groups()
+    assert group.accuracy == [0.9]
+    assert "its metrics/evaluate.json is not the one that its dvc.lock records; left out" in capsys.readouterr().err
+
+
+def test_runs_of_other_code_or_libraries_are_another_recipe_and_where_the_data_lay_is_not(history: Project) -> None:
+    lock = (ROOT / "dvc.lock").read_text("utf-8")
+    digest = re.findall(r"path: mnist/models.py\n +hash: md5\n +md5: (\w+)", lock)[0]
+    for seed, old, new in (
+        (0, "folder: data/mnist", "folder: /somewhere/else"),
+        (1, "batch_size: 1000", "batch_size: 500"),
+        (2, digest, "a" * 32),
+        (3, "numpy==", "numpy==9."),
+    ):
+        result(history, 0.9 + seed / 100, seed, edit=(old, new))
+    assert sorted(group.accuracy for group in leaderboard.groups()) == [[0.91, 0.9], [0.92], [0.93]]
 
 
 def test_a_commit_without_results_is_no_run(history: Project) -> None:
@@ -193,8 +238,9 @@ def ranked(project: Project) -> list[dict[str, object]]:
 @pytest.mark.slow
 def test_a_seed_counts_once_with_its_newest_result(project: Project) -> None:
     accuracy = json.loads((project.path / "metrics/evaluate.json").read_text())["accuracy"]
-    evaluate = ("metrics/evaluate.json", f'"accuracy": {accuracy}', '"accuracy": 0.5')
-    committed(project, "the same parameters, other code", evaluate)
+    text = (project.path / "metrics/evaluate.json").read_text()
+    measured(project, text.replace(f'"accuracy": {accuracy}', '"accuracy": 0.5'))
+    commit(project, "the same parameters, other results")
     (row,) = ranked(project)
     assert (row["n"], row["accuracy_mean"]) == (1, 0.5)
 
@@ -217,7 +263,7 @@ def test_runs_on_other_data_are_not_taken_together_nor_held_against_each_other(p
 @pytest.mark.parametrize("content", ['{"n": 1', "[]", '{"accuracy": "high", "loss": 1}', "caf\xe9"])
 def test_a_damaged_commit_is_left_out_with_a_line_that_names_it(content: str, project: Project) -> None:
     before = ranked(project)
-    (project.path / "metrics/evaluate.json").write_text(content, "latin-1")
+    measured(project, content)
     commit(project, "damaged")
     done = project.run("python", "-m", "mnist", "leaderboard", "--json")
     assert json.loads(done.stdout) == before

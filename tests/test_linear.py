@@ -137,6 +137,7 @@ numerics.INSTRUCTION_SETS["MKL_ENABLE_INSTRUCTIONS"] = sys.argv[2]
 numerics.pin(int(sys.argv[1]))
 import torch
 from mnist import linear, models
+from mnist.commands import fingerprint
 from torch import nn
 found = []
 for kind in (linear.Linear, nn.Linear):

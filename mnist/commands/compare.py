@@ -21,7 +21,9 @@ def compare(
     a: Annotated[str, typer.Argument(help="A commit, tag, branch, experiment, or `workspace`.")] = "HEAD",
     b: Annotated[str, typer.Argument(help="What to compare it with.")] = "workspace",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    gate: Annotated[bool, typer.Option("--gate", help="Exit with 1 if B is significantly less accurate.")] = False,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit with 1 if B, this very network, is significantly less accurate.")
+    ] = False,
     images: Annotated[
         Path | None, typer.Option(help="Draw the images that only one is right on, as PNG.", callback=console.writable)
     ] = None,
@@ -72,6 +74,7 @@ def of(a: Run, b: Run) -> dict[str, Any]:
         "recall": {
             name: {"a": value, "b": measured[1]["recall"][name]} for name, value in measured[0]["recall"].items()
         },
+        "code": sorted(path for path in {**a.code, **b.code} if a.code.get(path) != b.code.get(path)),
         "params": {
             key: {"a": a.parameters.get(key), "b": b.parameters.get(key)}
             for key in dict.fromkeys([*a.parameters, *b.parameters])
@@ -138,6 +141,10 @@ def lines(found: dict[str, Any]) -> list[str]:
     shown += [f"{key:{width}}  {value['a']} → {value['b']}" for key, value in found["params"].items()] or [
         "no parameter differs"
     ]
+    if found["code"]:
+        shown.append(f"the code differs: {', '.join(found['code'])}")
+    elif list(found["params"]) == ["train.seed"]:
+        shown.append("nothing but the seed differs, so this is about two networks, not about two recipes")
     shown.append("")
     for name, run in (("accuracy of A", a), ("accuracy of B", b)):
         shown.append(

@@ -1,9 +1,10 @@
-"""Which recipe is better? All runs that git knows, those that differ in nothing but their seed taken together.
+"""Which recipe is better? All runs that git knows, grouped if they differ in nothing but their seed.
 
-The data set counts as a parameter; recipes on different ones are listed together, but not held against each other.
+Recipes are ranked within a data set, and held against the first on the same one. Other code is another recipe.
 """
 
 import csv
+import hashlib
 import io
 import json
 import sys
@@ -19,6 +20,8 @@ from pipeline.errors import InputError
 
 SEED = "train.seed"
 DATA = "data/raw"
+CODE = "code"  # and libraries
+METRICS = "metrics/evaluate.json"
 
 
 def leaderboard(
@@ -60,7 +63,6 @@ class Group:
     def row(self, leader: "Group") -> dict[str, Any]:
         """The group's row; statistics that need several runs are None."""
         several = len(self.accuracy) > 1
-        comparable = self is not leader and self.parameters[DATA] == leader.parameters[DATA]
         return {
             "n": len(self.accuracy),
             "accuracy_mean": float(np.mean(self.accuracy)),
@@ -68,7 +70,7 @@ class Group:
             "loss_mean": float(np.mean(self.loss)),
             "loss_std": float(np.std(self.loss, ddof=1)) if several else None,
             "best": max(self.accuracy),
-            "p_value": welch(self.accuracy, leader.accuracy) if comparable else None,
+            "p_value": welch(self.accuracy, leader.accuracy) if self is not leader else None,
         }
 
 
@@ -88,37 +90,56 @@ def groups() -> list[Group]:
     Raises InputError if there is none.
     """
     commits = git.experiments_and_commits()
-    files = git.contents([f"{commit}:{path}" for commit in commits for path in ("dvc.lock", "metrics/evaluate.json")])
+    files = git.contents([(commit, path) for commit in commits for path in (str(lock.FILE), METRICS)])
     found: dict[str, Group] = {}
     seen = set()
     for commit, text, metrics in zip(commits, files, files, strict=True):
         if text is None or metrics is None:
             continue
         try:
-            made = lock.parse(text.encode(), f"{commit}: {lock.FILE}")
-            recorded = {**made.parameters(), DATA: made.outputs().get(DATA, "unknown")[:7]}
+            made = lock.parse(text, f"{commit}: {lock.FILE}")
+            recorded = identity(made)
             measured = Measured.model_validate_json(metrics)
         except (InputError, ValidationError):
-            print(f"{commit[:7]}: its dvc.lock or metrics/evaluate.json is damaged; left out", file=sys.stderr)
+            print(f"{commit[:7]}: its {lock.FILE} or {METRICS} is damaged; left out", file=sys.stderr)
+            continue
+        if made.outputs().get(METRICS) != hashlib.md5(metrics, usedforsecurity=False).hexdigest():
+            print(f"{commit[:7]}: its {METRICS} is not the one that its {lock.FILE} records; left out", file=sys.stderr)
             continue
         if (run := json.dumps(recorded, sort_keys=True)) in seen:
             continue
         seen.add(run)
-        parameters = {key: value for key, value in recorded.items() if key != SEED and not key.startswith("plot.")}
+        parameters = {key: value for key, value in recorded.items() if key != SEED}
         group = found.setdefault(json.dumps(parameters, sort_keys=True), Group(parameters, [], []))
         group.accuracy.append(measured.accuracy)
         group.loss.append(measured.loss)
     if not found:
         raise InputError("no commit or experiment has dvc.lock and metrics/evaluate.json; `dvc repro` and commit first")
-    return sorted(found.values(), key=lambda group: -np.mean(group.accuracy))
+    ranked = sorted(found.values(), key=lambda group: -np.mean(group.accuracy))
+    data_sets = list(dict.fromkeys(group.parameters[DATA] for group in ranked))
+    return sorted(ranked, key=lambda group: data_sets.index(group.parameters[DATA]))
+
+
+def identity(made: lock.Lock) -> dict[str, Any]:
+    """What a run is told apart by: its parameters, data, code and libraries.
+
+    The data's content counts, and not where it lay; how many test images are measured at a time decides nothing.
+    """
+    parameters = made.parameters(METRICS).items()
+    kept = {key: value for key, value in parameters if not key.startswith(("dataset.", "evaluate."))}
+    return {**kept, DATA: made.outputs().get(DATA, "unknown")[:7], CODE: made.versions(METRICS)[:7]}
 
 
 def rows(ranked: list[Group]) -> list[dict[str, Any]]:
-    """A row a recipe: the parameters in which any two of them differ, and what `Group.row` says."""
+    """One row per recipe: what any two of them differ in, and what `Group.row` says; the first of a data set leads."""
+    leaders: dict[str, Group] = {}
+    for group in ranked:
+        leaders.setdefault(group.parameters[DATA], group)
     keys = dict.fromkeys(key for group in ranked for key in group.parameters)
     differing = [key for key in keys if len({json.dumps(group.parameters.get(key)) for group in ranked}) > 1]
     return [
-        {"params": {key: group.parameters.get(key) for key in differing}, **group.row(ranked[0])} for group in ranked
+        {"params": {key: group.parameters.get(key) for key in differing}, **group.row(leaders[group.parameters[DATA]])}
+        for group in ranked
     ]
 
 

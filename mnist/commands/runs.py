@@ -25,6 +25,7 @@ class Run:
     history: list[Epoch]
     dataset: str
     test_files: dict[str, str]  # SHA-256 of the raw test images and labels
+    code: dict[str, str]  # MD5 of the files of code that made the predictions
 
 
 def read(name: str) -> Run:
@@ -32,26 +33,26 @@ def read(name: str) -> Run:
 
     Raises InputError if there is no such revision, or its results are missing or older than what made them.
     """
-    with revisions.opened(name) as revision:
-        if name == revisions.WORKSPACE:  # what was committed may be of an earlier schema
-            settings.read()
-        revision.check_current(str(predictions.FILE))
-        described = raw.parse_description(revision.content("data/raw/dataset.json"), f"{name}: data/raw")
-        answers, epochs = (
-            revision.content(str(path)).decode(errors="replace") for path in (predictions.FILE, history.FILE)
-        )
-        return Run(
-            name,
-            revision.parameters,
-            predictions.read(described.classes, Path(f"{name}:{predictions.FILE}"), answers),
-            history.read(Path(f"{name}:{history.FILE}"), epochs),
-            described.name,
-            {file: facts["sha256"] for file, facts in described.files.items() if file.startswith("t10k")},
-        )
+    revision = revisions.Revision(name)
+    if name == revisions.WORKSPACE:  # what was committed may be of an earlier schema
+        settings.read()
+    revision.check_current(str(predictions.FILE))
+    described = raw.parse_description(revision.content("data/raw/dataset.json"), f"{name}: data/raw")
+    answers, epochs = (
+        revision.content(str(path)).decode(errors="replace") for path in (predictions.FILE, history.FILE)
+    )
+    return Run(
+        name,
+        revision.parameters,
+        predictions.read(described.classes, Path(f"{name}:{predictions.FILE}"), answers),
+        history.read(Path(f"{name}:{history.FILE}"), epochs),
+        described.name,
+        {file: facts["sha256"] for file, facts in described.files.items() if file.startswith("t10k")},
+        revision.lock.code(str(predictions.FILE)),
+    )
 
 
 def test_images(name: str) -> Array:
     """The test images of a run, uint8 (n, height, width)."""
-    with revisions.opened(name) as revision:
-        found = io.BytesIO(revision.content("data/normalised/test_images.npy"))
-        return np.asarray(np.load(found, allow_pickle=False))
+    found = io.BytesIO(revisions.Revision(name).content("data/normalised/test_images.npy"))
+    return np.asarray(np.load(found, allow_pickle=False))
