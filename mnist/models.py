@@ -1,7 +1,7 @@
 """The networks, and the file that a trained one is kept in.
 
 A model takes raw pixels, uint8 (n, height, width) in 0…255, and returns logits, float32 (n, classes). Its first layer
-normalises, so a model file needs nothing beside it.
+normalises, by tensors of the file, so a model file needs nothing beside it.
 """
 
 from collections import OrderedDict
@@ -30,8 +30,6 @@ class Description(BaseModel):
     model: str
     image_shape: tuple[dataset.Side, dataset.Side]
     classes: list[str] = Field(min_length=2)
-    mean: float
-    std: float = Field(gt=0)
     parameters: dict[str, Any]
     torch: str
 
@@ -39,12 +37,17 @@ class Description(BaseModel):
 class Normalise(nn.Module):
     """uint8 (n, height, width) in 0…255 → float32 (n, 1, height, width), the mean subtracted, in units of the std.
 
-    The same operations in the same order as torchvision's ToTensor and Normalize, so the same bits.
+    The same operations in the same order as torchvision's ToTensor and Normalize, so the same bits. Mean and std are
+    buffers: a network without them refuses the file's tensors, and does not take pixels for normalised ones.
     """
 
-    def __init__(self, mean: float, std: float) -> None:
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: float = 0, std: float = 1) -> None:
         super().__init__()
-        self.mean, self.std = mean, std
+        self.register_buffer("mean", torch.tensor(float(mean)))
+        self.register_buffer("std", torch.tensor(float(std)))
 
     def forward(self, pixels: Tensor) -> Tensor:
         return pixels.unsqueeze(1).div(255).sub_(self.mean).div_(self.std)
@@ -96,18 +99,16 @@ def create(chosen: Hyperparameters, statistics: dataset.Statistics) -> tuple[nn.
         model=chosen.model,
         image_shape=statistics.image_shape,
         classes=statistics.classes,
-        mean=statistics.mean,
-        std=statistics.std,
         parameters=chosen.model_dump(),
         torch=torch.__version__.split("+")[0],  # what follows names the build
     )
-    return build(description), description
+    return build(description, Normalise(statistics.mean, statistics.std)), description
 
 
-def build(description: Description) -> nn.Sequential:
+def build(description: Description, normalise: Normalise) -> nn.Sequential:
     """The model of `description` with fresh weights from torch's random generator."""
     network = NETWORKS[description.model](*description.image_shape, len(description.classes))
-    return nn.Sequential(OrderedDict(normalise=Normalise(description.mean, description.std), network=network))
+    return nn.Sequential(OrderedDict(normalise=normalise, network=network))
 
 
 def write(model: nn.Module, description: Description, path: Path) -> None:
@@ -133,12 +134,13 @@ def read(path: Path) -> tuple[nn.Module, Description]:
     try:
         description = Description.model_validate_json(metadata)
         with torch.device("meta"):  # costs nothing, whatever sizes the description claims
-            kinds = {name: (weight.shape, weight.dtype) for name, weight in build(description).state_dict().items()}
+            expected = build(description, Normalise()).state_dict()
+            kinds = {name: (weight.shape, weight.dtype) for name, weight in expected.items()}
         for name in kinds | weights:
             if name not in weights or (weights[name].shape, weights[name].dtype) != kinds.get(name):
                 raise InputError(f"{path}: {name} does not fit its description; {remedy}")
         with torch.random.fork_rng([]):  # what is drawn here is replaced at once
-            model = build(description)
+            model = build(description, Normalise())
         model.load_state_dict(weights)
     except ValidationError as error:
         raise InputError.invalid(f"{path}: its description is wrong", error, remedy) from error
@@ -146,6 +148,8 @@ def read(path: Path) -> tuple[nn.Module, Description]:
         raise InputError(f"{path}: its weights do not fit its description: {error}; {remedy}") from error
     if damaged := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
         raise InputError(f"{path}: {damaged[0]} has values that are not finite; {remedy}")
+    if not weights["normalise.std"] > 0:
+        raise InputError(f"{path}: normalise.std is not above 0; {remedy}")
     return model.eval(), description
 
 

@@ -80,10 +80,8 @@ def promise(data: bytes) -> None:
 
 def small_model() -> bytes:
     """A model file of four pixels and two classes."""
-    description = models.Description(
-        model="mlp", image_shape=(2, 2), classes=["a", "b"], mean=0.5, std=0.5, parameters={}, torch="2"
-    )
-    models.write(models.build(description), description, FOLDER / "model.safetensors")
+    description = models.Description(model="mlp", image_shape=(2, 2), classes=["a", "b"], parameters={}, torch="2")
+    models.write(models.build(description, models.Normalise()), description, FOLDER / "model.safetensors")
     return (FOLDER / "model.safetensors").read_bytes()
 
 

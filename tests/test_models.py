@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torchvision import transforms
 
@@ -103,6 +103,8 @@ def test_a_model_file_whose_weights_are_not_those_of_its_description_is_refused(
         assert f"{name.strip()} does not fit its description" in damaged(path, wrong, metadata)
     infinite = {**weights, last: weights[last] / 0}
     assert f"{last} has values that are not finite" in damaged(path, infinite, metadata)
+    negative = {**weights, "normalise.std": -weights["normalise.std"]}
+    assert "normalise.std is not above 0" in damaged(path, negative, metadata)
     path.write_bytes(save(weights, metadata))
     models.read(path)
 
@@ -113,7 +115,7 @@ def test_a_model_file_without_a_whole_description_is_refused(made: Made, tmp_pat
     description = made[1].model_dump()
     assert "has no entry “mnist” in its metadata" in damaged(path, weights, {"another": "{}"})
     assert "has no entry “mnist” in its metadata" in damaged(path, weights, None)
-    for key, value in {"std": 0, "classes": ["one"], "image_shape": (20, 0), "colour": "red", "mean": None}.items():
+    for key, value in {"classes": ["one"], "image_shape": (20, 0), "colour": "red", "torch": None}.items():
         said = damaged(path, weights, {models.METADATA: json.dumps({**description, key: value})})
         assert f"its description is wrong: {key}" in said
     said = damaged(path, weights, {models.METADATA: json.dumps({**description, "model": "rnn"})})
@@ -173,10 +175,21 @@ def test_a_network_computes_what_is_written_out_by_hand(made: Made, training: bo
     model, description = made
     by_hand = {"mlp": mlp, "cnn": cnn}[description.model]
     images, weights = pixels(32), {name: value.clone() for name, value in model[1].state_dict().items()}
+    mean, std = (model.state_dict()[f"normalise.{name}"] for name in ("mean", "std"))
+    assert (mean.item(), std.item()) == pytest.approx((0.13, 0.31))
     with torch.no_grad():
         found = model.train(training)(images)
-        expected = by_hand((images[:, None] / 255 - 0.13) / 0.31, weights, training)
+        expected = by_hand((images[:, None] / 255 - mean) / std, weights, training)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_that_takes_normalised_pixels_refuses_the_file(made: Made, tmp_path: Path) -> None:
+    models.write(*made, tmp_path / "model.safetensors")
+    read = load_file(tmp_path / "model.safetensors").items()
+    weights = {name.removeprefix("network."): value for name, value in read}
+    network = models.NETWORKS[made[1].model](20, 24, 3)
+    with pytest.raises(RuntimeError, match="Unexpected key.*normalise.mean.*normalise.std"):
+        network.load_state_dict(weights)
 
 
 def test_for_mnist_the_networks_have_the_parameters_that_they_say() -> None:
