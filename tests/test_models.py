@@ -188,7 +188,7 @@ def test_a_network_that_takes_normalised_pixels_refuses_the_file(made: Made, tmp
     read = load_file(tmp_path / "model.safetensors").items()
     weights = {name.removeprefix("network."): value for name, value in read}
     network = models.NETWORKS[made[1].model](20, 24, 3)
-    with pytest.raises(RuntimeError, match="Unexpected key.*normalise.mean.*normalise.std"):
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*normalise\.mean.*normalise\.std"):
         network.load_state_dict(weights)
 
 
