@@ -7,6 +7,7 @@ inputs before it does anything, compares when it is done, and fails before DVC c
 
 import hashlib
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,10 +19,11 @@ TICK = 20_000_000  # ns: the coarsest file timestamp we expect, with a margin
 
 
 class Version(NamedTuple):
-    """A file at one moment: its content, and when it was last written, in ns."""
+    """A file at one moment: its content, when it was last written, in ns, and which file of the disk it is."""
 
     sha256: str
     modified: int
+    inode: int
 
 
 class Inputs(NamedTuple):
@@ -37,13 +39,16 @@ class Inputs(NamedTuple):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def changed(self, later: "Inputs") -> list[str]:
-        """What differs later; a file that was written to counts even if its content is back to what it was."""
-        names = [*self.values, *self.files, *later.values, *later.files]
-        before, after = (
-            {**{name: json.dumps(value) for name, value in inputs.values.items()}, **inputs.files}
-            for inputs in (self, later)
-        )
-        return [name for name in dict.fromkeys(names) if before.get(name) != after.get(name)]
+        """What differs later.
+
+        A file that was written to counts even if its content is back to what it was, as does code that was replaced.
+        Data that were replaced by equal data do not: another run of the stage that makes them may have done that.
+        """
+        values = dict.fromkeys([*self.values, *later.values])
+        written = dict.fromkeys([*self.files, *later.files])
+        return [name for name in values if json.dumps(self.values.get(name)) != json.dumps(later.values.get(name))] + [
+            name for name in written if differs(name, self.files.get(name), later.files.get(name))
+        ]
 
     def code_written_since(self, moment: int) -> list[str]:
         """Modules modified since `moment` (ns), less one timestamp tick."""
@@ -55,14 +60,24 @@ class Inputs(NamedTuple):
         ]
 
 
-def note(stage: str, tree: dict[str, Any]) -> Inputs:
-    """Record what `dvc.yaml` declares for `stage`, given the content of params.yaml. Raises InputError."""
+def differs(path: str, before: Version | None, later: Version | None) -> bool:
+    """Whether a file is not what it was, or may have been something else meanwhile."""
+    if before is None or later is None or before.sha256 != later.sha256:
+        return True
+    return before.modified != later.modified and (path.endswith(".py") or before.inode == later.inode)
+
+
+def note(stage: str, tree: dict[str, Any], known: dict[str, Version] | None = None) -> Inputs:
+    """Record what `dvc.yaml` declares for `stage`, given the content of params.yaml. Raises InputError.
+
+    Files that by their timestamps are still those of `known` are not read again.
+    """
     entry = definition.lookup(definition.read().stages, stage, f"{definition.FILE}: stages")
     values, deps = definition.declared(stage, entry, tree)
-    return Inputs(values, {name: version for path in deps for name, version in versions(Path(path))})
+    return Inputs(values, {name: version for path in deps for name, version in versions(Path(path), known or {})})
 
 
-def versions(path: Path) -> list[tuple[str, Version]]:
+def versions(path: Path, known: dict[str, Version]) -> list[tuple[str, Version]]:
     """A file, or every file below a folder, by name."""
     if not path.exists():
         raise InputError(f"{path}: missing, and dvc.yaml says that this stage reads it; `dvc repro` or git brings it")
@@ -71,10 +86,13 @@ def versions(path: Path) -> list[tuple[str, Version]]:
             f"{path}: neither a file nor a folder; move it away, `dvc repro` or git brings what belongs there"
         )
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return [(file.as_posix(), version(file)) for file in files]
+    return [(file.as_posix(), version(file, known.get(file.as_posix()))) for file in files]
 
 
-def version(path: Path) -> Version:
+def version(path: Path, known: Version | None) -> Version:
     """The present version of a file."""
     with path.open("rb") as stream:
-        return Version(hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_mtime_ns)
+        facts = os.fstat(stream.fileno())
+        if known and (known.modified, known.inode) == (facts.st_mtime_ns, facts.st_ino):
+            return known
+        return Version(hashlib.file_digest(stream, "sha256").hexdigest(), facts.st_mtime_ns, facts.st_ino)

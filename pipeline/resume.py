@@ -11,7 +11,7 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ DIGEST = 32  # bytes of SHA-256 before the content
 class Checkpoint:
     """Where one run's state is kept: the parts that have a `state_dict`, the history, and torch's random state."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, check: Callable[[], None] = lambda: None) -> None:
         self.path = path  # None keeps nothing
+        self.check = check
 
     def restore(self, parts: dict[str, Any]) -> list[Any]:
         """Bring `parts` and the random generator to where the last saved epoch left them; returns the history."""
@@ -50,7 +51,11 @@ class Checkpoint:
         return history
 
     def save(self, parts: dict[str, Any], history: list[Any]) -> None:
-        """Keep the state, whole or not at all; a power cut may cost it, which the digest then shows."""
+        """Keep the state, whole or not at all; a power cut may cost it, which the digest then shows.
+
+        Raises what `check` does, so that no state of changed inputs is kept under the key of those before.
+        """
+        self.check()
         if self.path is None:
             return
         buffer = io.BytesIO()
@@ -61,13 +66,16 @@ class Checkpoint:
 
 
 @contextlib.contextmanager
-def checkpoint(key: str) -> Iterator[Checkpoint]:
-    """The checkpoint of the run with this key, for one process at a time; a second one waits for the first."""
+def checkpoint(key: str, check: Callable[[], None]) -> Iterator[Checkpoint]:
+    """The checkpoint of the run with this key, for one process at a time; a second one waits for the first.
+
+    `check` raises if the inputs are no longer those of the key; it is called before each state is kept.
+    """
     root = Path(os.environ.get("DVC_ROOT", ".")) / ".resume"
     folder = root / key
     with files.locked(root / f"{key}.lock", str(folder)):
         folder.mkdir(exist_ok=True)
-        yield Checkpoint(folder / "state")
+        yield Checkpoint(folder / "state", check)
     prune(root)
 
 

@@ -24,7 +24,7 @@ def train() -> None:
         training_split = dataset.load("train")
         validation_split = dataset.load("validation") if sum(statistics.counts["validation"].values()) else None
         with (
-            resume.checkpoint(run.key) as checkpoint,
+            resume.checkpoint(run.key, run.look) as checkpoint,
             console.progress("training", chosen.epochs * training.steps(chosen, training_split)) as advance,
         ):
             epochs = training.train(model, chosen, training_split, validation_split, checkpoint, console.say, advance)

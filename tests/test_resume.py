@@ -17,7 +17,7 @@ def keys(folder: Path) -> set[str]:
 
 def use(key: str, at: int) -> None:
     """A run that saves state, and does so at a known time."""
-    with resume.checkpoint(key) as checkpoint:
+    with resume.checkpoint(key, print) as checkpoint:
         assert checkpoint.path
         checkpoint.path.write_bytes(b"state")
     os.utime(checkpoint.path.parent, (at, at))
@@ -39,7 +39,7 @@ def test_old_states_are_pruned(folder: Path) -> None:
 
 
 def test_a_state_in_use_is_not_pruned(folder: Path) -> None:
-    with resume.checkpoint("in-use"):
+    with resume.checkpoint("in-use", print):
         os.utime(folder / ".resume/in-use", (1, 1))
         for k in range(resume.KEPT):
             use(f"run{k}", at=1000 + k)
@@ -56,7 +56,7 @@ def start(program: str) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_a_second_process_waits_for_the_state_that_a_first_one_uses(folder: Path) -> None:
-    first, second = (start("with resume.checkpoint('key'): print('in', flush=True), input()") for _ in range(2))
+    first, second = (start("with resume.checkpoint('key', print): print('in', flush=True), input()") for _ in range(2))
     shown = {process: process.stdout.readline() for process in (first, second) if process.stdout}
     assert sorted(shown.values()) == [
         f"{folder}/.resume/key: another process is using it; waiting for it to finish\n",
@@ -70,7 +70,7 @@ def test_a_second_process_waits_for_the_state_that_a_first_one_uses(folder: Path
 
 @pytest.mark.slow
 def test_two_processes_prune_at_the_same_time(folder: Path) -> None:
-    program = "import os\nfor k in range(100):\n    with resume.checkpoint(f'{os.getpid()}-{k}'): pass"
+    program = "import os\nfor k in range(100):\n    with resume.checkpoint(f'{os.getpid()}-{k}', print): pass"
     both = [start(program) for _ in range(2)]
     for process in both:
         shown, _ = process.communicate(timeout=PATIENCE)

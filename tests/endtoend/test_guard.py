@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mnist.commands import settings
-from pipeline import files, params, stage, yaml12
+from pipeline import files, params, resume, stage, yaml12
 from pipeline.errors import InputError
 from tests.conftest import LONG, PATIENCE, PIPELINE, ROOT, Project, from_on
 
@@ -128,6 +128,38 @@ def test_an_edit_taken_back_before_the_end_still_counts(root: Path, monkeypatch:
         assert "mnist/plots.py" in refused("plot-predictions", there_and_back)
 
 
+def test_data_replaced_by_equal_data_are_the_same_and_written_to_they_are_not(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run of the stage that makes them may replace them; whoever writes to them may take it back."""
+    monkeypatch.chdir(root)
+    file = Path("data/normalised/train_images.npy")
+    with put_back(file) as before:
+        with running("train"):
+            files.replace(file, before)
+        assert str(file) in refused("train", lambda: os.utime(file, ns=(0, 0)))
+        assert str(file) in refused("train", lambda: files.replace(file, before[::-1]))
+
+
+def test_no_state_is_kept_of_a_training_whose_inputs_changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever puts the data back would go on from what others have trained."""
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    file = Path("data/normalised/train_images.npy")
+
+    def train() -> None:
+        with resume.checkpoint(run.key, run.look) as checkpoint:
+            checkpoint.save({}, [1])
+            file.write_bytes(before[:-1])
+            checkpoint.save({}, [1, 2])
+
+    with put_back(file) as before:
+        with pytest.raises(InputError, match=f"{file} changed while the stage ran"), running("train") as run:
+            train()
+        with resume.checkpoint(run.key, run.look) as checkpoint:
+            assert checkpoint.restore({}) == [1]
+
+
 def test_what_the_stage_does_not_declare_may_change(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     with put_back(Path("params.yaml")) as before, put_back(Path("mnist/plots.py")), running("evaluate"):
@@ -171,6 +203,7 @@ def test_dvc_records_nothing_of_a_run_whose_inputs_changed(
             project.edit(old, new, file)
     assert running.wait() != 0
     assert any(f"{named} changed while the stage ran" in line for line in shown), shown
+    assert not any(line.startswith(f"epoch {LONG}:") for line in shown), "it ends as soon as it sees that"
     assert (project.path / "dvc.lock").read_bytes() == lock
     assert project.repro() == from_on("train")
     epochs = 5 if file == "params.yaml" else LONG

@@ -60,6 +60,8 @@ class Run:
     key = "none"
     def __init__(self, section):
         self.params = section
+    def look(self):
+        pass
     def output(self, path):
         pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
         return pathlib.Path(path)
@@ -74,7 +76,7 @@ def run(name, section, schema):
 
 stage.run, console.say = run, lambda line: None
 console.progress = lambda *_, **__: contextlib.nullcontext(lambda done: None)
-resume.checkpoint = lambda key: contextlib.nullcontext(resume.Checkpoint(None))
+resume.checkpoint = lambda *_: contextlib.nullcontext(resume.Checkpoint(None))
 name = sys.argv[1]
 getattr(importlib.import_module(name), name.split(".")[1])()
 """
