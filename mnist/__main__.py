@@ -1,9 +1,7 @@
 """The commands beside DVC's: python -m mnist COMMAND."""
 
-import signal
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while modules are imported ends it without a traceback
+    import pipeline.interrupt  # noqa: F401
 
 from mnist.commands import check, compare, fingerprint, leaderboard, recipe, report, verify
 from pipeline import console

@@ -19,6 +19,7 @@ MISSING = object()
 class Stage(BaseModel):
     """What a stage of `dvc.yaml` declares. An entry of `params` is a key of params.yaml, or keys of another file."""
 
+    cmd: str | list[str] = ""
     deps: list[str] = []
     params: list[str | dict[str, list[str] | None]] = []
     outs: list[str | dict[str, Any]] = []
@@ -61,6 +62,12 @@ def read() -> Pipeline:
         return Pipeline.model_validate(yaml12.read(FILE))
     except ValidationError as error:
         raise InputError.invalid(FILE, error, f"`git restore {FILE}` brings it back") from error
+
+
+def stage(name: str) -> Stage:
+    """What `dvc.yaml` says of one stage. Raises InputError if it has none of that name."""
+    found: Stage = lookup(read().stages, name, f"{FILE}: stages")
+    return found
 
 
 def overlap(path: str, other: str) -> bool:

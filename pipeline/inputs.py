@@ -72,8 +72,7 @@ def note(stage: str, tree: dict[str, Any], known: dict[str, Version] | None = No
 
     Files that by their timestamps are still those of `known` are not read again.
     """
-    entry = definition.lookup(definition.read().stages, stage, f"{definition.FILE}: stages")
-    values, deps = definition.declared(stage, entry, tree)
+    values, deps = definition.declared(stage, definition.stage(stage), tree)
     return Inputs(values, {name: version for path in deps for name, version in versions(Path(path), known or {})})
 
 

@@ -9,7 +9,7 @@ from typing import Generic, NoReturn, TypeVar
 
 from pydantic import BaseModel
 
-from pipeline import STARTED, console, files, inputs, params, parent, pins, yaml12
+from pipeline import STARTED, console, definition, files, imports, inputs, params, parent, pins, yaml12
 from pipeline.errors import InputError
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -41,9 +41,10 @@ class Run(Generic[Section]):
         return partial
 
     def check(self, known: dict[str, inputs.Version] | None = None) -> None:
-        """Raise InputError if the inputs are no longer those that the stage began with."""
+        """Raise InputError if the inputs are no longer those that the stage began with, or are not all declared."""
         later = inputs.note(self.name, yaml12.read(params.FILE), known)
         refuse(self.name, self.before.changed(later))
+        imports.check(self.name, definition.stage(self.name), imports.loaded())
 
     def look(self) -> None:
         """Like `check`, in no time: trusts the timestamps of files. For a long stage to end early."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mnist import idx, raw, sources, splits
 from mnist.commands import settings
-from pipeline import definition, files, params, pins, verify, yaml12
+from pipeline import definition, files, imports, params, pins, verify, yaml12
 from pipeline.errors import InputError
 
 RUNNING = Path(".dvc/tmp/rwlock")  # where DVC notes what is being read and written, and by which process
@@ -30,6 +30,7 @@ def findings() -> Iterator[str]:
     yield f"{params.FILE}: ok"
     for name, entry in definition.read().stages.items():
         definition.declared(name, entry, tree)
+        imports.check(name, entry, imports.behind(entry.cmd))
     if chosen.train.device == "cuda":
         from mnist import training  # seconds, for torch
 
