@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline import definition, git, lock, params, verify, yaml12
+from pipeline import definition, git, lock, params, running, verify, yaml12
 from pipeline.errors import InputError
 
 WORKSPACE = "workspace"
@@ -83,6 +83,8 @@ class Revision:
         """Raise InputError if `output` is not what the revision's parameters, code and (in the workspace) data make."""
         if output not in self.lock.outputs():
             raise InputError(f"{self.name}: {lock.FILE} has no {output}; run `dvc repro` on it first")
+        if self.commit is None:
+            running.refuse(self.name)
         changed = [*self.changed(output), *(outdated(self.lock.behind(output)) if self.commit is None else [])]
         if changed:
             raise InputError(

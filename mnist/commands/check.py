@@ -1,15 +1,12 @@
 """Is everything fit to run? DVC deletes a stage's outputs before it can check anything; these checks run first."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from mnist import idx, raw, sources, splits
 from mnist.commands import settings
-from pipeline import definition, files, imports, params, pins, verify, yaml12
+from pipeline import definition, files, git, imports, params, pins, running, verify, yaml12
 from pipeline.errors import InputError
-
-RUNNING = Path(".dvc/tmp/rwlock")  # where DVC notes what is being read and written, and by which process
 
 
 def check() -> None:
@@ -24,7 +21,7 @@ def check() -> None:
 def findings() -> Iterator[str]:
     """Check what the stages would, change nothing, and say in one line each what is in order. Raises InputError."""
     folder = verify.cache()
-    check_running()
+    running.writers()  # refuses damaged notes, as DVC would
     tree = yaml12.read(params.FILE)
     chosen = settings.check(tree)
     yield f"{params.FILE}: ok"
@@ -44,6 +41,8 @@ def findings() -> Iterator[str]:
         yield f"data: {chosen.dataset.download}, to be fetched"
     else:
         yield f"{chosen.dataset.folder}: {look(chosen):,} training images, ok"
+        if remedy := untracked(chosen.dataset.folder):
+            yield f"{chosen.dataset.folder}: clones, `dvc exp run --temp` and `--queue` do not find it; {remedy}"
     pins.check_project()
     yield "libraries: as pinned"
     needed = verify.needed(folder)
@@ -51,16 +50,14 @@ def findings() -> Iterator[str]:
     yield f"cache: {present} of {len(needed)} objects" + "; `dvc repro` makes the others" * (present < len(needed))
 
 
-def check_running() -> None:
-    """Raise InputError if DVC would refuse its own notes: it writes them in place, so a kill may cut them off."""
-    try:
-        json.loads(RUNNING.read_bytes())
-    except FileNotFoundError:
-        return
-    except ValueError as error:
-        raise InputError(
-            f"{RUNNING}: not whole, as when DVC was killed while it wrote it; remove it when no dvc is running"
-        ) from error
+def untracked(folder: str) -> str | None:
+    """What to do so that the copies of the project that git and DVC make find a folder; None if they do."""
+    path = Path(folder)
+    if path.is_absolute():
+        return None
+    if not path.resolve().is_relative_to(Path.cwd()):
+        return "write its absolute path"
+    return None if git.run("ls-files", "--", str(path), f"{path}.dvc") else f"`dvc add {path}`, or commit it"
 
 
 def look(chosen: settings.Settings) -> int:

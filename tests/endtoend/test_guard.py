@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from mnist.commands import settings
 from pipeline import files, params, resume, stage, yaml12
+from pipeline import running as running_now
 from pipeline.errors import InputError
 from tests.conftest import LONG, PATIENCE, PIPELINE, ROOT, Project, from_on
 
@@ -220,10 +221,28 @@ def test_a_second_repro_at_the_same_time_is_refused_and_both_are_right(project: 
     second = project.run("dvc", "repro")
     assert second.returncode != 0
     assert "is busy" in second.stderr
+    compared = project.run("python", "-m", "mnist", "compare")
+    assert (compared.returncode, compared.stdout) == (1, "")
+    assert "workspace: a run has been going on since" in compared.stderr
+    assert f"(process {running.pid})" in compared.stderr
+    assert compared.stderr.endswith("wait until it has ended\n")
     rest = running.stdout.read()
     assert running.wait() == 0, rest
     assert project.repro() == []
     assert project.succeed("dvc", "status") == "Data and pipelines are up to date.\n"
+
+
+def test_notes_of_processes_that_are_gone_are_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert running_now.writers() == []
+    ended = Project(tmp_path).start("true")
+    ended.communicate()
+    running_now.NOTES.parent.mkdir(parents=True)
+    notes = {path: {"pid": pid, "cmd": "dvc repro"} for path, pid in (("a", ended.pid), ("b", os.getpid()))}
+    running_now.NOTES.write_text(json.dumps({"write": notes, "read": {"c": [{"pid": 1, "cmd": "dvc repro"}]}}))
+    assert [process.pid for process in running_now.writers()] == [os.getpid()]
+    os.utime(running_now.NOTES, (1, 1))  # before this process began, so its number was another's then
+    assert running_now.writers() == []
 
 
 @pytest.mark.slow
