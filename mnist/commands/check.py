@@ -9,8 +9,6 @@ from mnist.commands import settings
 from pipeline import definition, files, params, pins, verify, yaml12
 from pipeline.errors import InputError
 
-RUNNING = Path(".dvc/tmp/rwlock")  # where DVC notes what is being read and written, and by which process
-
 
 def check() -> None:
     """Look for mistakes in params.yaml, the data folder and the cache before `dvc repro` deletes any output.
@@ -52,19 +50,20 @@ def findings() -> Iterator[str]:
 
 def check_running() -> None:
     """Raise InputError if DVC would refuse its own notes: it writes them in place, so a kill may cut them off."""
+    running = files.temporary() / "rwlock"  # what is being read and written, and by which process
     try:
-        json.loads(RUNNING.read_bytes())
+        json.loads(running.read_bytes())
     except FileNotFoundError:
         return
     except ValueError as error:
         raise InputError(
-            f"{RUNNING}: not whole, as when DVC was killed while it wrote it; remove it when no dvc is running"
+            f"{running}: not whole, as when DVC was killed while it wrote it; remove it when no dvc is running"
         ) from error
 
 
 def look(chosen: settings.Settings) -> int:
     """Unpack the data folder into a scratch folder, as `download` would; returns the number of training images."""
-    with files.locked(files.TEMPORARY / "check.lock", "check"), files.scratch(Path("data/.check.partial")) as folder:
+    with files.locked(files.temporary() / "check.lock", "check"), files.scratch(Path("data/.check.partial")) as folder:
         sources.copy(Path(chosen.dataset.folder), folder)
         images = idx.read(folder / raw.IMAGES["train"], 3)
         splits.check_validation(chosen.normalise.validation, len(images))
