@@ -93,6 +93,7 @@ def parse(content: bytes, path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode()) if path.endswith(".toml") else yaml12.parse(content, path)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        yaml12.check_merged(content, path)
         raise InputError(f"{path}: not valid TOML: {error}; fix it, or `git restore {path}`") from error
 
 

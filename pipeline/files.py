@@ -8,7 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-TEMPORARY = Path(".dvc/tmp")  # of this checkout alone; git ignores it
+
+def temporary() -> Path:
+    """DVC's folder for what is of this checkout alone and git ignores; its repository may begin above this project."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / ".dvc").is_dir():
+            return Path(os.path.relpath(folder), ".dvc/tmp")
+    return Path(".dvc/tmp")
 
 
 def aside(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """What git knows: commits, branches, tags, and the experiments that DVC keeps as refs. Nothing else runs git."""
 
+import contextlib
 import io
 import re
 import subprocess
@@ -8,29 +9,50 @@ from collections.abc import Iterator
 from pipeline.errors import InputError, suggestion
 
 EXPERIMENTS = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)")
+COMMIT = re.compile(r"[0-9a-f]{40,64}\n")
 PATIENCE = 120  # seconds; in a partial clone git fetches what it lacks
 
 
 def resolve(name: str) -> str:
-    """The commit that git or DVC calls `name`. Raises InputError if there is none, or one of each."""
-    named = [commit for experiment, commit in experiments().items() if experiment == name]
-    done = execute("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    found = {*named, *done.stdout.decode().split()}
+    """The commit that git or DVC calls `name`. Raises InputError if there is none, or several."""
+    found = {}
+    for kind, prefix in {"revision": "", "branch": "refs/heads/", "tag": "refs/tags/"}.items():
+        done = execute("rev-parse", "--verify", "--quiet", "--end-of-options", f"{prefix}{name}^{{commit}}")
+        if COMMIT.fullmatch(printed := done.stdout.decode()):  # not two commits, or all but one
+            found[printed.strip()] = kind
+    found |= {commit: "experiment" for experiment, commit in experiments().items() if experiment == name}
     if len(found) > 1:
-        raise InputError(f"{name}: an experiment, and something else of git's; name the commit, `git rev-parse` has it")
+        several = " and ".join(f"the {kind} {commit[:12]}" for commit, kind in found.items())
+        raise InputError(f"{name}: the name of {several}; give the commit that you mean instead")
     if found:
-        return found.pop()
-    if run("rev-parse", "--is-shallow-repository").strip() == "true":
-        raise InputError(f"{name}: no such revision in this shallow clone; `git fetch --unshallow` brings the history")
+        return found.popitem()[0]
+    if shallow():
+        remote = (run("remote").split() or ["origin"])[0]
+        raise InputError(
+            f"{name}: no such revision in this shallow clone; `git remote set-branches {remote} '*' && "
+            f"git fetch --unshallow --tags {remote}` brings the whole history, and all branches as {remote}/…"
+        )
     others = [known for known in ["workspace", "HEAD", *names()] if known != name]
-    close = suggestion(name, others, "; `git branch`, `git tag` and `dvc exp list` say which there are")
-    raise InputError(f"{name}: no such revision, or no commit{close}")
+    same = [known for known in others if known.endswith(f"/{name}")]  # a branch of a remote
+    close = suggestion(name, same or others, "; `git branch`, `git tag` and `dvc exp list` say which there are")
+    raise InputError(f"{name}: no such revision, or no commit{f'; did you mean {same[0]}?' if same else close}")
 
 
 def names() -> list[str]:
-    """The names of experiments, branches and tags."""
-    refs = run("for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags").splitlines()
+    """The names of experiments, branches, those of remotes included, and tags."""
+    refs = run("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes", "refs/tags").splitlines()
     return [*experiments(), *(ref.split("/", 2)[2] for ref in refs)]
+
+
+def shallow() -> bool:
+    """Whether this clone lacks the older commits."""
+    return run("rev-parse", "--is-shallow-repository").strip() == "true"
+
+
+def merging() -> bool:
+    """Whether a merge, or what else can end in conflicts, waits to be finished."""
+    heads = [execute("rev-parse", "--verify", "--quiet", f"{name}_HEAD").stdout for name in ("MERGE", "CHERRY_PICK")]
+    return any(heads) or bool(run("ls-files", "--unmerged"))
 
 
 def experiments() -> dict[str, str]:
@@ -55,7 +77,7 @@ def contents(names: list[tuple[str, str]]) -> Iterator[bytes | None]:
     partial clone lacks.
     """
     asked = "".join(f"{commit}:./{path}\n" for commit, path in names)
-    stream = io.BytesIO(execute("cat-file", "--batch", given=asked.encode()).stdout)
+    stream = io.BytesIO(checked("cat-file", "--batch", given=asked.encode()))
     while header := stream.readline():
         if header.endswith(b" missing\n"):
             yield None
@@ -66,18 +88,47 @@ def contents(names: list[tuple[str, str]]) -> Iterator[bytes | None]:
 
 def run(*arguments: str) -> str:
     """What git prints. Raises InputError outside of a repository with a commit."""
-    done = execute(*arguments)
+    return checked(*arguments).decode(errors="replace")
+
+
+def checked(*arguments: str, given: bytes = b"") -> bytes:
+    """What git prints. Raises InputError, in git's own words, if it fails."""
+    done = execute(*arguments, given=given)
     if done.returncode:
         reason = " ".join(done.stderr.decode(errors="replace").split()) or "failed"
-        raise InputError(f"git {arguments[0]}: {reason}; runs are compared in a git repository with a commit")
-    return done.stdout.decode(errors="replace")
+        if arguments[0] == "cat-file":
+            reason += "; a partial clone needs its remote for what it lacks: run again when git can reach it"
+        elif "safe.directory" not in reason:  # there git names the remedy
+            reason += "; runs are compared in a git repository with a commit"
+        raise InputError(f"git {arguments[0]}: {reason}")
+    return done.stdout
 
 
 def execute(*arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run git to its end, whatever that is. Raises InputError if it is not there, or takes too long."""
+    pipe = subprocess.PIPE
     try:
-        return subprocess.run(["git", *arguments], input=given, capture_output=True, check=False, timeout=PATIENCE)
+        with subprocess.Popen(["git", *arguments], stdin=pipe, stdout=pipe, stderr=pipe) as process:
+            try:
+                output, errors = process.communicate(given, timeout=PATIENCE)
+            except BaseException:  # a signal as well
+                end(process.pid)
+                raise
     except FileNotFoundError as error:
         raise InputError("git: not found on PATH; install it (on Debian or Ubuntu: apt-get install git)") from error
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"git {arguments[0]}: no answer within {PATIENCE} s; is its remote reachable?") from error
+        raise InputError(
+            f"git {arguments[0]}: no answer within {PATIENCE} s; run again when its remote can be reached, what has "
+            "come is kept"
+        ) from error
+    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+
+def end(pid: int) -> None:
+    """Kill a process and those that it has started: what git asks for the objects of a remote would wait on."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for each in [*process.children(recursive=True), process]:
+            each.kill()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from pipeline import params, yaml12
+from pipeline import git, params, yaml12
 from pipeline.errors import InputError
 
 FILE = Path("dvc.lock")
@@ -82,14 +82,30 @@ class Lock(BaseModel):
 def parse(content: bytes, place: object = FILE) -> Lock:
     """What a `dvc.lock` says; `place` is what to name in the InputError if it is damaged."""
     remedy = (
-        f"`git restore {FILE}`, or remove it if git has none: `dvc repro` then takes what was finished from the cache"
+        f"`git checkout HEAD {FILE}`, or remove it if git has none: `dvc repro` then takes what was finished from the "
+        "cache"
     )
     try:
         return Lock.model_validate(yaml12.parse(content, str(place)))
+    except yaml12.ConflictError:
+        raise
     except (InputError, ValidationError) as error:
         raise InputError(f"{place}: not whole, as when DVC was killed while it wrote it; {remedy}") from error
 
 
 def read() -> Lock:
     """The workspace's lock; one without stages if there is none."""
-    return parse(FILE.read_bytes()) if FILE.exists() else Lock(schema="2.0", stages={})
+    if not FILE.exists():
+        return Lock(schema="2.0", stages={})
+    try:
+        return parse(FILE.read_bytes())
+    except yaml12.ConflictError as error:
+        raise InputError(f"{str(error).partition(';')[0]}; {merge()}") from error
+
+
+def merge() -> str:
+    """What ends a conflict in the workspace's lock: stages whose side is not taken come from the cache."""
+    ours = next(git.contents([("HEAD", str(FILE))]))
+    kept = git.run("ls-files", "--", *parse(ours, f"HEAD: {FILE}").outputs()).splitlines() if ours else []
+    files = " ".join([str(FILE), *dict.fromkeys(kept)])
+    return f"take one side, and let DVC do the rest: `git checkout HEAD {FILE} && dvc repro && git add {files}`"

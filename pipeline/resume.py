@@ -75,6 +75,7 @@ def checkpoint(key: str, check: Callable[[], None]) -> Iterator[Checkpoint]:
     folder = root / key
     with files.locked(root / f"{key}.lock", str(folder)):
         folder.mkdir(exist_ok=True)
+        (root / ".gitignore").write_text("*\n")  # DVC's repository may begin above this project, and its .gitignore
         yield Checkpoint(folder / "state", check)
     prune(root)
 

@@ -6,14 +6,16 @@ A revision is a commit, branch, tag or experiment, or `workspace`: what lies in 
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline import definition, git, lock, params, running, verify, yaml12
 from pipeline.errors import InputError
 
 WORKSPACE = "workspace"
+Content = TypeVar("Content")
 
 
 class Revision:
@@ -26,14 +28,25 @@ class Revision:
         self.name = name
         self.commit = None if name == WORKSPACE else git.resolve(name)
         if name == WORKSPACE and name in git.names():
-            raise InputError(f"{name}: also the name of an experiment or branch; rename that one")
-        self.tree = yaml12.parse(self.tracked(str(params.FILE)), f"{name}: {params.FILE}")
-        self.lock = lock.parse(self.tracked(str(lock.FILE)), f"{name}: {lock.FILE}")
+            raise InputError(f"{name}: also the name of an experiment, branch or tag; rename that one")
+        self.tree = self.parsed(params.FILE, yaml12.parse)
+        self.lock = self.parsed(lock.FILE, lock.parse) if self.commit else lock.read()
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The values of its params.yaml, by dotted key."""
         return params.flat(self.tree)
+
+    def parsed(self, path: Path, parse: Callable[[bytes, str], Content]) -> Content:
+        """A file that has to be in git, as `parse` understands it."""
+        content = self.tracked(str(path))
+        try:
+            return parse(content, f"{self.name}: {path}")
+        except InputError as error:
+            if self.commit is None:
+                raise
+            what = str(error).partition(";")[0]
+            raise InputError(f"{what}; fix it in a new commit, or name another revision") from error
 
     def tracked(self, path: str) -> bytes:
         """The content of a file that has to be in git."""
@@ -61,36 +74,53 @@ class Revision:
 
     def in_cache(self, path: str) -> bytes | None:
         """The content of an output, or of a file within one, if DVC's cache has it."""
-        for output, md5 in self.lock.outputs().items():
-            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # lost, or a damaged listing
-                if path == output:
-                    return cached(md5).read_bytes()
-                if path.startswith(f"{output}/"):
-                    listing = {entry["relpath"]: entry["md5"] for entry in json.loads(cached(md5).read_bytes())}
-                    return cached(listing[path.removeprefix(f"{output}/")]).read_bytes()
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # lost, or a damaged listing
+            return self.stored(path, lambda md5: cached(md5).read_bytes())
         return None
 
     def in_remote(self, path: str) -> bytes | None:
-        """The content of an output by DVC, which may fetch it."""
-        from dvc.repo import Repo
+        """The content of an output, or of a file within one, if the remote that DVC has now keeps it.
 
+        DVC itself would read the commit first, which had another remote, and waits for ever in a partial clone.
+        """
         # what is lost shows in many ways, by what kind of storage lost what
-        with contextlib.suppress(Exception), Repo() as repo, repo.switch(self.commit or WORKSPACE):
-            return bytes(repo.dvcfs.read_bytes(path))
+        with contextlib.suppress(Exception), verify.repository() as repo:
+            remote = repo.cloud.get_remote_odb()
+            return self.stored(path, lambda md5: bytes(remote.fs.cat_file(remote.oid_to_path(md5))))
+        return None
+
+    def stored(self, path: str, read: Callable[[str], bytes]) -> bytes | None:
+        """The content of an output, or of a file within one, where `read` brings objects by their MD5."""
+        for output, md5 in self.lock.outputs().items():
+            if path == output:
+                return read(md5)
+            if path.startswith(f"{output}/"):
+                listing = {entry["relpath"]: entry["md5"] for entry in json.loads(read(md5))}
+                return read(listing[path.removeprefix(f"{output}/")])
         return None
 
     def check_current(self, output: str) -> None:
         """Raise InputError if `output` is not what the revision's parameters, code and (in the workspace) data make."""
         if output not in self.lock.outputs():
-            raise InputError(f"{self.name}: {lock.FILE} has no {output}; run `dvc repro` on it first")
+            raise InputError(f"{self.name}: {lock.FILE} has no {output}; {self.rerun(list(self.lock.stages))}")
         if self.commit is None:
             running.refuse(self.name)
         changed = [*self.changed(output), *(outdated(self.lock.behind(output)) if self.commit is None else [])]
         if changed:
             raise InputError(
                 f"{self.name}: {changed[0]} has changed since its results were made, so they are out of date; "
-                "run `dvc repro` on it first"
+                f"{self.rerun(list(self.lock.behind(output)))}"
             )
+
+    def rerun(self, stages: list[str]) -> str:
+        """What makes results that are current, as the end of a sentence."""
+        return f"run `{self.repro(stages)}` " + ("on it, commit, and name that commit" if self.commit else "first")
+
+    def repro(self, stages: list[str]) -> str:
+        """The command that runs stages; DVC alone leaves a frozen one as it is."""
+        tree = self.parsed(definition.FILE, yaml12.parse)
+        frozen = [name for name in stages if definition.find(tree, f"stages.{name}.frozen") is True]
+        return " && ".join([*(f"dvc unfreeze {name}" for name in frozen), "dvc repro"])
 
     def changed(self, output: str) -> Iterator[str]:
         """The parameters and files of code that are not those that an output was made with."""
@@ -108,34 +138,34 @@ class Revision:
     def remake(self) -> str:
         """What brings the revision's results into the cache, as the end of a sentence."""
         if self.commit is None:
-            return "`dvc repro` recreates it"
+            return f"`{self.repro(list(self.lock.stages))}` recreates it"
+        first = "finish the merge, then " if git.merging() else ""
         if self.name in git.experiments():
             here = params.flat(yaml12.read(params.FILE))
             options = [f" -S {key}={value}" for key, value in self.parameters.items() if here.get(key) != value]
-            return f"`dvc exp run{''.join(options)}` recreates it"
+            return f"{first}`dvc exp run{''.join(options)}` recreates it"
         ours = lock.read()
         if self.lock.inputs() == ours.inputs() and self.lock != ours:
             return (
                 "commit the results of this machine, which differ though their inputs do not, and compare with that "
                 "commit: `git commit -am 'results of this machine'`"
             )
-        there = [f"git checkout -q {self.name}", "dvc repro", "git checkout -q -"]
-        steps = ["dvc repro"] if self.name == "HEAD" else there
+        # by its commit, for HEAD@{1} would mean another one by then; detached, for another worktree may have the branch
+        name = self.name if re.fullmatch(r"[\w./~^-]+", self.name) else self.commit
+        there = [f"git checkout -q --detach {name}", "dvc repro", "git checkout -q -"]
+        steps = ["dvc repro"] if self.commit == git.run("rev-parse", "--verify", "HEAD").strip() else there
         if git.run("status", "--porcelain", "--untracked-files=no"):
             steps = ["git stash", *steps, "git stash pop"]
-        return f"`{' && '.join([*steps, 'dvc repro'] if len(steps) > 1 else steps)}` recreates it"
+        return f"{first}`{' && '.join([*steps, 'dvc repro'] if len(steps) > 1 else steps)}` recreates it"
 
 
 def outdated(stages: dict[str, lock.Stage]) -> list[str]:
     """What makes stages of the workspace stale, by `dvc status`; that the cache has lost a copy does not."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo  # takes a moment
-
     try:
-        with Repo() as repo:
+        with verify.repository() as repo:
             status = repo.status(targets=list(stages))
-    except DvcException as error:
-        raise InputError(f"{WORKSPACE}: DVC cannot tell what is current: {error}; fix that first") from error
+    except InputError as error:
+        raise InputError(f"{WORKSPACE}: {error}") from error
     found: list[str] = []
     for change in (change for changes in status.values() for change in changes):
         if isinstance(change, dict):

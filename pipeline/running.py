@@ -7,9 +7,13 @@ from pathlib import Path
 
 import psutil
 
+from pipeline import files
 from pipeline.errors import InputError
 
-NOTES = Path(".dvc/tmp/rwlock")
+
+def notes() -> Path:
+    """The file in which DVC notes what is being read and written, and by which process."""
+    return files.temporary() / "rwlock"
 
 
 def writers() -> list[psutil.Process]:
@@ -18,13 +22,13 @@ def writers() -> list[psutil.Process]:
     Raises InputError if the notes are damaged: DVC writes them in place, so a kill may cut them off.
     """
     try:
-        notes = json.loads(NOTES.read_bytes()).get("write", {}).values()
-        pids, noted = {note["pid"] for note in notes}, NOTES.stat().st_mtime
+        writing = json.loads(notes().read_bytes()).get("write", {}).values()
+        pids, noted = {note["pid"] for note in writing}, notes().stat().st_mtime
     except FileNotFoundError:
         return []
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise InputError(
-            f"{NOTES}: not whole, as when DVC was killed while it wrote it; remove it when no dvc is running"
+            f"{notes()}: not whole, as when DVC was killed while it wrote it; remove it when no dvc is running"
         ) from error
     found = []
     for pid in sorted(pids):

@@ -80,7 +80,7 @@ def run(name: str, section: str, schema: type[Section]) -> Iterator[Run[Section]
     if "DVC_STAGE" in os.environ and sys.platform == "linux":
         parent.end_with_dvc(os.environ["DVC_STAGE"])
     # DVC's own lock does not cover a stage that is run by hand
-    with files.locked(files.TEMPORARY / f"{name}.lock", name):
+    with files.locked(files.temporary() / f"{name}.lock", name):
         tree = yaml12.read(params.FILE)
         checked = params.check(tree, section, schema)
         before = inputs.note(name, tree)

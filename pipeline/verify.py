@@ -7,13 +7,17 @@ import contextlib
 import functools
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline import lock
+from pipeline import files, lock, yaml12
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")
 CHUNK = 1 << 20  # bytes
@@ -27,17 +31,34 @@ class Finding(NamedTuple):
     corrupt: bool
 
 
-@functools.cache
-def cache() -> Path:
-    """The folder of the cache's objects, wherever DVC is told to keep it. Raises InputError outside of a repository."""
+@contextlib.contextmanager
+def repository() -> Iterator["Repo"]:
+    """DVC's view of this folder, without its warnings. Raises InputError if there is none, or DVC says what fails."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo  # takes a moment
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
         with Repo() as repo:
-            return Path(repo.cache.local.path)
+            yield repo
     except DvcException as error:
-        raise InputError(f"DVC cannot use this folder ({error}); run this in a clone of the project") from error
+        config = files.temporary().with_name("config")
+        if config.is_file():
+            yaml12.check_merged(config.read_bytes(), config)
+        remedy = "fix that, or run this in a clone of the project"
+        raise InputError(f"DVC cannot use this folder ({error}); {remedy}") from error
+
+
+def cache() -> Path:
+    """The folder of the cache's objects, wherever DVC is told to keep it. Raises InputError outside of a repository."""
+    return cache_of(Path.cwd())
+
+
+@functools.cache
+def cache_of(_: Path) -> Path:
+    """The folder of the cache's objects of the current folder, which is named."""
+    with repository() as repo:
+        return Path(repo.cache.local.path)
 
 
 def objects(folder: Path) -> list[Path]:

@@ -14,7 +14,12 @@ from pipeline.errors import InputError
 
 LARGEST_FILE = 10_000_000  # bytes; a device given for a file by mistake would not end
 DEEPEST = 100  # collections in one another; PyYAML's C code crashes at some ten thousand
+MARKER = re.compile(rb"^(<{7}|\|{7}|={7}|>{7})(?=[ \r\n]|\Z)", re.MULTILINE)
 TAG = "tag:yaml.org,2002:"
+
+
+class ConflictError(InputError):
+    """A file is as git leaves it when a merge cannot decide."""
 
 
 class Loader(yaml.CSafeLoader):  # type: ignore[misc]
@@ -91,6 +96,7 @@ def parse(content: bytes, place: object) -> dict[str, Any]:
     """Parse the sections of a YAML file; `place` is what to name in an InputError."""
     if len(content) > LARGEST_FILE:
         raise InputError(f"{place}: more than the {LARGEST_FILE:,} bytes allowed; is it the right file?")
+    check_merged(content, place)
     try:
         text = content.decode("utf-8-sig")
         check_events(text)
@@ -107,6 +113,16 @@ def parse(content: bytes, place: object) -> dict[str, Any]:
         found = "is empty" if tree is None else f"holds a {type(tree).__name__}"
         raise InputError(f"{place}: {found} where sections are expected; put them back, `git restore` has them")
     return tree
+
+
+def check_merged(content: bytes, place: object) -> None:
+    """Raise ConflictError if a file of settings, YAML or another, has the lines by which git marks a conflict."""
+    if found := MARKER.search(content):
+        line = content.count(b"\n", 0, found.start()) + 1
+        raise ConflictError(
+            f"{place}, line {line}: a merge conflict; leave there what the file should say, without <<<<<<<, ======= "
+            "and >>>>>>>, then `git add` it"
+        )
 
 
 def check_events(text: str) -> None:

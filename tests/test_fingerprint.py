@@ -83,5 +83,5 @@ def test_without_a_whole_model_there_is_one_line(project: Project) -> None:
 @pytest.mark.parametrize("content", [b"", b"recipe,torch\n", b"recipe,torch,fingerprint,processors\na,b\n", b"\xff"])
 def test_a_damaged_table_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"table\.csv: .*`git restore"):
+    with pytest.raises(InputError, match=r"table\.csv: .*`git checkout HEAD"):
         fingerprint.known(tmp_path / "table.csv")

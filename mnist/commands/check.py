@@ -62,7 +62,7 @@ def untracked(folder: str) -> str | None:
 
 def look(chosen: settings.Settings) -> int:
     """Unpack the data folder into a scratch folder, as `download` would; returns the number of training images."""
-    with files.locked(files.TEMPORARY / "check.lock", "check"), files.scratch(Path("data/.check.partial")) as folder:
+    with files.locked(files.temporary() / "check.lock", "check"), files.scratch(Path("data/.check.partial")) as folder:
         sources.copy(Path(chosen.dataset.folder), folder)
         images = idx.read(folder / raw.IMAGES["train"], 3)
         splits.check_validation(chosen.normalise.validation, len(images))

@@ -62,10 +62,10 @@ def known(path: Path = TABLE) -> list[Known]:
     try:
         rows = list(csv.reader(path.read_text("utf-8").splitlines()))
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error}); `git restore {path}` brings it back") from error
+        raise InputError(f"{path}: cannot be read ({error}); `git checkout HEAD {path}` brings it back") from error
     if not rows or tuple(rows[0]) != Known._fields or any(len(row) != len(Known._fields) for row in rows):
         header = ",".join(Known._fields)
-        raise InputError(f"{path}: not a table with the columns {header}; `git restore {path}` brings it back")
+        raise InputError(f"{path}: not a table with the columns {header}; `git checkout HEAD {path}` brings it back")
     return [Known(*row) for row in rows[1:]]
 
 

@@ -90,6 +90,8 @@ def groups() -> list[Group]:
     Raises InputError if there is none.
     """
     commits = git.experiments_and_commits()
+    if git.shallow():
+        print("this clone is shallow; `git fetch --unshallow` brings the older commits' runs", file=sys.stderr)
     files = git.contents([(commit, path) for commit in commits for path in (str(lock.FILE), METRICS)])
     found: dict[str, Group] = {}
     seen = set()

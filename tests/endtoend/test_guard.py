@@ -237,11 +237,11 @@ def test_notes_of_processes_that_are_gone_are_no_run(tmp_path: Path, monkeypatch
     assert running_now.writers() == []
     ended = Project(tmp_path).start("true")
     ended.communicate()
-    running_now.NOTES.parent.mkdir(parents=True)
+    running_now.notes().parent.mkdir(parents=True)
     notes = {path: {"pid": pid, "cmd": "dvc repro"} for path, pid in (("a", ended.pid), ("b", os.getpid()))}
-    running_now.NOTES.write_text(json.dumps({"write": notes, "read": {"c": [{"pid": 1, "cmd": "dvc repro"}]}}))
+    running_now.notes().write_text(json.dumps({"write": notes, "read": {"c": [{"pid": 1, "cmd": "dvc repro"}]}}))
     assert [process.pid for process in running_now.writers()] == [os.getpid()]
-    os.utime(running_now.NOTES, (1, 1))  # before this process began, so its number was another's then
+    os.utime(running_now.notes(), (1, 1))  # before this process began, so its number was another's then
     assert running_now.writers() == []
 
 

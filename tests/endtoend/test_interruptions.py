@@ -101,9 +101,9 @@ def test_killed_while_it_writes_its_lock_it_takes_what_was_finished_from_the_cac
     if project.run("dvc", "status").returncode != 0:
         checked = project.run("python", "-m", "mnist", "check")
         assert checked.returncode == 1
-        assert "`git restore dvc.lock`" in checked.stderr
+        assert "`git checkout HEAD dvc.lock`" in checked.stderr
         assert project.hashes() == before
-        (project.succeed("git", "restore", "dvc.lock") if left else lock.unlink())
+        (project.succeed("git", "checkout", "HEAD", "dvc.lock") if left else lock.unlink())
     assert project.repro() == []
     assert (project.hashes(), lock.read_bytes()) == (before, whole)
 
