@@ -7,9 +7,11 @@ three is in the fast part of the tests.
 
 # ruff: noqa: E501 – a row a case reads better than a screen a case
 
+import bz2
 import ctypes
 import gzip
 import hashlib
+import lzma
 import os
 import re
 import runpy
@@ -18,7 +20,7 @@ import signal
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +33,7 @@ import typer
 
 from mnist import __main__ as commands
 from mnist import idx
+from pipeline import verify
 from tests.conftest import SCRIPTS, Project
 from tests.harms import (
     Harm,
@@ -192,6 +195,21 @@ def small(name: str) -> str:
     return f"data/small/{name}"
 
 
+def called(new: Callable[[str], str]) -> Harm:
+    """Give all files of the data folder other names."""
+    return lambda root: [path.rename(path.with_name(new(path.name))) for path in (root / "data/small").iterdir()]
+
+
+def counting_from(first: int) -> Harm:
+    """Have labels count from there."""
+
+    def harm(root: Path) -> None:
+        for path in (root / "data/small").glob("*labels*"):
+            idx.write(path, np.array(idx.read(path, 1)) + np.uint8(first))
+
+    return harm
+
+
 def field(name: str, offset: int, value: int) -> Harm:
     """Set a field of an IDX header."""
     return patch(small(name), offset, struct.pack(">I", value))
@@ -227,25 +245,62 @@ FOLDERS = [
     Case("one class only, in both", DOWNLOAD, in_turn(patch(small(LABELS), 8, bytes(1200)),
      patch(small("t10k-labels-idx1-ubyte"), 8, bytes(300))), f"{LABELS}: all labels are the same; at least two"),
     Case("labels from 1", CHECK, patch(small(LABELS), 8, bytes([1, 2] * 600)), "outside the 3 classes|class 0 has 0 images"),
-    Case("a label of 255", DOWNLOAD, patch(small(LABELS), 8, b"\xff"), f"{LABELS}: class .* has 0 images.*is a label wrong"),
+    *(Case(f"labels that count from {first}", command, counting_from(first),
+     f"{LABELS}: labels go from {first} to {first + 9}, and here they count from 0; take {first} off each, of t10k")
+      for first, command in ((1, CHECK), (48, DOWNLOAD), (246, CHECK))),
+    Case("labels from 1 and as many names", DOWNLOAD, in_turn(counting_from(1), text(small("classes.txt"), "\n".join("abcdefghij"))),
+     "labels go from 1 to 10, .*; take 1 off each"),
+    Case("a label of 255", DOWNLOAD, patch(small(LABELS), 8, b"\xff"), f"{LABELS}: class 10 has 0 images .* 255, at 0; .*is a label wrong"),
     Case("a test label of 10", CHECK, patch(small("t10k-labels-idx1-ubyte"), 8, b"\x0a"), "t10k-labels.*label 10 at 0 is outside"),
     Case("plain though called gzip", DOWNLOAD, lambda root: (root / small(IMAGES)).rename(root / small(IMAGES + ".gz")),
-     "not a gzip"),
-    *(Case(f"gzip cut to {n}", CHECK, packed(small(LABELS), lambda content, n=n: content[:n]), f"{LABELS}.gz: .*fetch it again")
-      for n in (0, 1, 5, 10, 12, 100, -9, -8, -4, -1)),
+     f"{IMAGES}.gz: a plain IDX file, not a gzip one; take .gz off its name"),
+    *(Case(f"gzip cut to {n}", CHECK, packed(small(LABELS), lambda content, n=n: content[:n]),
+     f"{LABELS}.gz: {'ends within its gzip data' if n else '0 bytes are too few'}.*fetch it again")
+      for n in (0, 1, 2, 5, 10, 12, 100, -9, -8, -4, -1)),
+    *(Case(f"{what} called gzip", CHECK, packed(small(LABELS), lambda _, content=content: content), rf"{LABELS}\.gz: {says}")
+      for what, content, says in (
+        ("a zip archive", zipped(), "a zip archive; unzip it"),
+        ("bzip2", bz2.compress(bytes(9)), "packed by bzip2; bunzip2 it"),
+        ("xz", lzma.compress(bytes(9)), "packed by xz; unxz it"),
+        ("a page", b"\n<!DOCTYPE html><title>404</title>", "a page of HTML or XML, .*; fetch the file itself"),
+        ("a pointer", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS; `git lfs pull` brings the file"),
+        ("a word", b"nothing", r"not a gzip file though called so \(it starts with b'noth'\); fetch it again"),
+    )),
+    *(Case(f"{what} called an IDX file", DOWNLOAD, text(small(IMAGES), content), f"{IMAGES}: {says}")
+      for what, content, says in (
+        ("gzip", gzip.compress(bytes(9)), "gzip; add .gz to its name"),
+        ("a page", b"<html><body>404 Not Found", "a page of HTML or XML, .*; fetch the file itself"),
+        ("a pointer", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS; "),
+    )),
     Case("gzip of a wrong checksum", DOWNLOAD, packed(small(LABELS), lambda content: content[:-8] + bytes(8)),
-     "not a gzip|damaged gzip"),
+     f"{LABELS}.gz: damaged gzip file .CRC check failed.*; fetch it again"),
     Case("gzip damaged inside", CHECK, packed(small(LABELS), lambda content: content[:40] + bytes(40) + content[80:]), "gzip"),
-    Case("gzip and something after", DOWNLOAD, packed(small(LABELS), lambda content: content + b"after"), r"\.gz: .*fetch it again"),
+    Case("gzip and something after", DOWNLOAD, packed(small(LABELS), lambda content: content + b"after"),
+     r"\.gz: goes on after the end of its gzip data, and not with gzip; fetch it again"),
+    Case("gzip and one more gzip", CHECK, packed(small(LABELS), lambda content: content + content), "goes on after the 1,200 bytes"),
     Case("a gzip bomb", CHECK, packed(small(LABELS), lambda content: content + gzip.compress(bytes(10**8), 9)), "goes on after"),
     Case("a gzip bomb of one member", DOWNLOAD, lambda root: (root / small(LABELS + ".gz")).write_bytes(
         gzip.compress((root / small(LABELS)).read_bytes() + bytes(10**8))) and (root / small(LABELS)).unlink(),
          "goes on"),
-    Case("gzip in gzip", CHECK, packed(small(LABELS), gzip.compress), f"{LABELS}.gz: starts with 0x1f8b.*is it the right file"),
+    Case("gzip in gzip", CHECK, packed(small(LABELS), gzip.compress), f"{LABELS}.gz: gzipped twice; gunzip it once"),
     Case("gzipped and plain", DOWNLOAD, lambda root: (root / small(LABELS + ".gz")).touch(), "holds both .* remove the one"),
-    *(Case(f"no {name}", CHECK, gone(small(name)), f"holds neither {name} nor") for name in SIZE),
-    Case("a folder for a file", DOWNLOAD, instead(small(LABELS), Path.mkdir), f"holds neither {LABELS}"),
-    Case("a file that links to itself", CHECK, instead(small(LABELS), loop), f"holds neither {LABELS}"),
+    *(Case(f"no {name}", CHECK, gone(small(name)), f"small: holds no {name}, plain or as .gz, but t10k-.*; a data set is four")
+      for name in SIZE),
+    *(Case(f"files called {new('NAME')}", command, called(new), f"holds no {IMAGES}, no t10k.*; rename {new(IMAGES)} to {IMAGES}{end}, .*"
+           f", {new(LABELS)} to {LABELS}{end}, ")
+      for command, new, end in (
+        (CHECK, lambda name: name.replace("-idx", ".idx"), ""),
+        (DOWNLOAD, str.upper, ""),
+        (CHECK, lambda name: f"{name}.idx", ""),
+        (DOWNLOAD, lambda name: f"emnist-letters-{name}.GZ".replace("t10k", "test"), ".gz"),
+    )),
+    Case("files in a folder of the folder", CHECK, in_turn(folder("data/up"), lambda root: (root / "data/small").rename(
+        root / "data/up/raw"), given("data/small", "data/up")), "up: holds no .*, but raw/; set dataset.folder to data/up/raw"),
+    Case("an empty folder", DOWNLOAD, in_turn(gone("data/small"), folder("data/small")), "holds no .*, but nothing; a data set is four"),
+    Case("a folder of pictures", CHECK, in_turn(gone("data/small"), folder("data/small"), lambda root: [
+        (root / small(f"{k}.png")).touch() for k in range(2000)]), r"but 0.png, 1.png, .* and 1,992 more; a data set"),
+    Case("a folder for a file", DOWNLOAD, instead(small(LABELS), Path.mkdir), f"holds no {LABELS}, .*, {LABELS}/; a data set"),
+    Case("a file that links to itself", CHECK, instead(small(LABELS), loop), rf"holds no {LABELS}, .*, {LABELS} \(no file\); a"),
     Case("no right to read a file", DOWNLOAD, lambda root: (root / small(LABELS)).chmod(0), f"{LABELS}: Permission denied; .*access"),
     Case("no right to enter the folder", CHECK, lambda root: (root / "data/small").chmod(0), "data/small.*: Permission denied; "),
     Case("no folder", DOWNLOAD, gone("data/small"), "data/small: (no such folder; set dataset.folder|missing)"),
@@ -262,7 +317,8 @@ FOLDERS = [
     Case("classes.txt with control characters", CHECK, text(small("classes.txt"), "a\nb\x1b[31m\n"), r"classes\.txt: should hold one"),
     Case("classes.txt without a line", DOWNLOAD, text(small("classes.txt"), ""), r"classes\.txt: should hold one printable name per"),
     Case("classes.txt with too few", CHECK, text(small("classes.txt"), "\n".join("abcde")), "outside the 5 classes; fix it"),
-    Case("classes.txt with too many", DOWNLOAD, text(small("classes.txt"), "\n".join("abcdefghijk")), "class k has 0 images"),
+    Case("classes.txt with too many", DOWNLOAD, text(small("classes.txt"), "\n".join("abcdefghijk")),
+     "class k has 0 images, and 11 classes are named; name those that there are, 0 to 9"),
     Case("a folder for classes.txt", CHECK, lambda root: (root / small("classes.txt")).mkdir(), r"classes\.txt: not a file; "),
     Case("a file for the output's folder", DOWNLOAD, in_turn(given("data/small", "small"),
      lambda root: (root / "data/small").rename(root / "small"), instead("data", Path.touch)), "data.*: .*; .*move"),
@@ -568,6 +624,7 @@ def without_privileges() -> Iterator[None]:
 def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
     """Run `python -m command` in this process; returns its exit status."""
     module, *arguments = command.split()
+    verify.cache.cache_clear()  # of another project
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     monkeypatch.delitem(sys.modules, "mnist.__main__" if module == "mnist" else module, raising=False)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

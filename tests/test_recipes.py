@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 from stages.normalise import Normalise
 from tests.conftest import ROOT, SHIPPED
 
-NAMES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
+NAMES = ["article", "best", "cnn", "default", "mlp"]  # there may be more, of anybody's
 
 
 @pytest.fixture
@@ -23,9 +23,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_every_recipe_says_what_it_is() -> None:
-    assert {"article", "best", "cnn", "default", "mlp"} <= set(recipe.names())
-    assert all(len(description) > 20 for description in recipe.names().values())
+def test_every_shipped_recipe_says_what_it_is() -> None:
+    assert all(len(recipe.names()[name]) > 20 for name in NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
