@@ -77,7 +77,7 @@ def check_same_images(predictions: Predictions, labels: Array) -> None:
 def image_losses(predictions: Predictions) -> Array:
     """Cross-entropy of each image, in nats (n,); a probability that float32 rounds to 0 counts as its smallest."""
     chances = predictions.probabilities[np.arange(len(predictions.actual)), predictions.actual].astype(np.float64)
-    return -np.log(np.maximum(chances, np.finfo(np.float32).tiny))
+    return -np.log(np.maximum(chances, np.finfo(np.float32).tiny)) + 0.0  # without it, certainty would cost -0.0
 
 
 def confusion_matrix(predictions: Predictions) -> Array:
