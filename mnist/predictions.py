@@ -71,7 +71,7 @@ def read(classes: list[str], path: Path = FILE, text: str | None = None) -> Pred
 def check_same_images(predictions: Predictions, labels: Array) -> None:
     """Raise InputError if the predictions are not of the images with these labels."""
     if not np.array_equal(predictions.actual, labels):
-        raise InputError(f"{FILE}: is not of the test images at hand; `dvc repro` recreates it")
+        raise InputError(f"{FILE}: is not of the test images at hand; `dvc repro -fs evaluate` recreates it")
 
 
 def image_losses(predictions: Predictions) -> Array:

@@ -67,13 +67,17 @@ SIZE = {IMAGES: 16 + 1200 * 784, LABELS: 8 + 1200}
 
 
 class Case(NamedTuple):
-    """What is wrong, the command that meets it, what is done to the project, and a pattern of the line it brings."""
+    """What is wrong, the command that meets it, what is done to the project, and a pattern of the line it brings.
+
+    Last, the commands that the line names as its remedy, if it names any: a test carries them out.
+    """
 
     name: str
     command: str
     harm: Harm
     says: str
     status: int = 1
+    remedy: tuple[str, ...] = ()
 
 
 ALIASES = "[" + ", ".join([f"&a{k} [{', '.join([f'*a{k - 1}' if k else 'x'] * 9)}]" for k in range(9)]) + "]"
@@ -159,7 +163,7 @@ PARAMETERS = [
     Case("a word", EVALUATE, text("params.yaml", "train"), r"params\.yaml: holds a str where sections are expected"),
     Case("10 MB", PLOT, text("params.yaml", "#" * 10_000_001), r"params\.yaml: more than the 10,000,000 bytes allowed"),
     Case("endless", RECIPE, instead("params.yaml", lambda path: path.symlink_to("/dev/zero")), r"params\.yaml: not a file"),
-    Case("no file", CHECK, gone("params.yaml"), r"params\.yaml: cannot be read: No such file.*git restore params\.yaml"),
+    Case("no file", CHECK, gone("params.yaml"), r"params\.yaml: cannot be read: No such file", remedy=("git restore params.yaml",)),
     Case("a folder for the file", DOWNLOAD, instead("params.yaml", Path.mkdir), r"params\.yaml: not a file"),
     Case("a link to itself", NORMALISE, instead("params.yaml", loop), r"params\.yaml: cannot be read: Too many levels"),
     Case("no right to read it", TRAIN, lambda root: (root / "params.yaml").chmod(0), r"params\.yaml: cannot be read: Permission"),
@@ -188,6 +192,11 @@ def unlikely(root: Path) -> None:
 def an_object(root: Path) -> Path:
     """A file of DVC's cache."""
     return min(path for path in (root / ".dvc/cache/files/md5").glob("*/*") if path.suffix != ".dir")
+
+
+def recorded(root: Path) -> None:
+    """Have DVC take what lies there for what its stages made."""
+    Project(root).succeed("dvc", "commit", "-f")
 
 
 def small(name: str) -> str:
@@ -336,7 +345,7 @@ STAGE_CASES = [
     Case("all pixels the same", NORMALISE, in_turn(given("std: 0.5", "std: auto"),
          patch(f"{RAW}/{IMAGES}", 16, bytes(1200 * 784))),
           "normalise.std: auto: all training pixels are the same; set"),
-    Case("no raw data", NORMALISE, gone(RAW), "data/raw: missing.*dvc repro"),
+    Case("no raw data", NORMALISE, gone(RAW), "data/raw: missing", remedy=("dvc repro",)),
     Case("a raw file lost", NORMALISE, gone(f"{RAW}/{LABELS}"), f"{LABELS}: "),
     Case("a raw file cut", NORMALISE, cut(f"{RAW}/{IMAGES}", -1), f"{IMAGES}: 940,815 bytes where .*; "),
     Case("a raw label outside", NORMALISE, patch(f"{RAW}/{LABELS}", 8, b"\x0b"), f"{LABELS}: label 11 at 0 is outside"),
@@ -381,7 +390,7 @@ STAGE_CASES = [
     Case("another torch pinned", TRAIN, swap("pyproject.toml", ('"torch==', '"torch==9')), "pins torch==9.*run `make`"),
     Case("an unknown library pinned", TRAIN, swap("pyproject.toml", ('"torch==', '"torchy==')), "torchy.*run `make`"),
     Case("pyproject.toml broken", TRAIN, swap("pyproject.toml", ("numbers = [", "numbers = ")),
-         "pyproject.toml: not valid"),
+         "pyproject.toml: not valid", remedy=("git restore pyproject.toml",)),
     Case("pyproject.toml of another project", EVALUATE, text("pyproject.toml", ""), "pyproject.toml: project.optional"),
     Case("no dvc.yaml", TRAIN, gone("dvc.yaml"), r"dvc\.yaml: cannot be read: .*git restore"),
     Case("dvc.yaml broken", TRAIN, swap("dvc.yaml", ("stages:", "stages: [")),
@@ -422,7 +431,7 @@ STAGE_CASES = [
     Case("a model of other classes", EVALUATE,
          model(lambda _, description: description.update(classes=list("abcdefghij"))),
          "names differ; `dvc repro` trains one that fits"),
-    *(Case(f"predictions.csv {name}", PLOT, harm, rf"predictions\.csv{says}.*`dvc repro`")
+    *(Case(f"predictions.csv {name}", PLOT, harm, rf"predictions\.csv{says}.*`dvc repro( -fs evaluate)?`")
       for name, says, harm in (
         ("lost", ": missing", gone(PREDICTIONS)),
         ("empty", ", line 1: the header", text(PREDICTIONS, "")),
@@ -479,7 +488,7 @@ STAGE_CASES = [
          "cnn needs images of 12×12 pixels or more, not 8×8; set it to mlp"),
     Case("all pixels the same", CHECK, in_turn(given("std: 0.5", "std: auto"),
          patch(small(IMAGES), 16, bytes(1200 * 784))), "normalise.std: auto: all training pixels are the same; set"),
-    Case("no dvc.yaml", CHECK, gone("dvc.yaml"), r"dvc\.yaml: cannot be read: .*git restore"),
+    Case("no dvc.yaml", CHECK, gone("dvc.yaml"), r"dvc\.yaml: cannot be read: ", remedy=("git restore dvc.yaml",)),
     Case("dvc.yaml broken", CHECK, swap("dvc.yaml", ("stages:", "stages: [")), r"dvc\.yaml, line \d+, .*not valid YAML"),
     *(Case(f"stages that are {found}", CHECK, text("dvc.yaml", found), rf"dvc\.yaml: stages{place}\b.*: .*`git restore dvc.yaml`")
       for found, place in {"stages: 7": "", "stages: {train: 7}": r"\.train", "stages: {train: {deps: 7}}": r"\.train\.deps",
@@ -488,12 +497,13 @@ STAGE_CASES = [
     Case("no stage of its name", TRAIN, text("dvc.yaml", "stages: {}"), r"dvc\.yaml: stages: train: missing"),
     Case("parameters in a file that is not there", PLOT, swap("dvc.yaml", ("      - plot\n", "      - plot\n      - more.yaml: [a]\n")),
          r"more\.yaml: cannot be read"),
-    *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock: not whole")
+    *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock: not whole",
+           remedy=("git restore dvc.lock",) if name == "of a conflict" else ())
       for name, content in {"of a conflict": "<<<<<<< HEAD\na: 1\n", "empty": "", "a list": "[]", "of one stage": "stages: 1",
                             "in Latin-1": b"caf\xe9: 1"}.items()
       for command in (CHECK, "mnist verify")),
     *(Case(f"DVC's rwlock {name}", CHECK, in_turn(folder(".dvc/tmp"), text(".dvc/tmp/rwlock", content)),
-           r"\.dvc/tmp/rwlock: not whole.* remove it")
+           r"\.dvc/tmp/rwlock: not whole.* `rm \.dvc/tmp/rwlock` when no dvc is running")
       for name, content in {"empty": "", "cut off": '{"write": {"', "of other bytes": b"\xff\xfe"}.items()),
     *(Case(f"pyproject.toml {name}", CHECK, harm, f"pyproject.toml: {says}") for name, says, harm in (
         ("broken", "not valid TOML", text("pyproject.toml", "[")),
@@ -510,6 +520,23 @@ STAGE_CASES = [
          "answers are not finite: .*; lower train.learning_rate"),
     Case("a model of integers", EVALUATE, model(lambda weights, _: weights.update(
         {"network.1.bias": np.zeros(128, np.int32)})), "network.1.bias does not fit its description; `dvc repro`"),
+    Case("a table of fingerprints of other columns", "mnist fingerprint", text("recipes/fingerprints.csv", "a,b\n"),
+         "fingerprints.csv: not a table", remedy=("git restore recipes/fingerprints.csv",)),
+    Case("statistics.json of a mean beyond 1", TRAIN, swap(f"{READY}/statistics.json", ('"mean": 0.5', '"mean": 5')),
+         "statistics.json: mean", remedy=("dvc repro",)),
+    Case("a model that was cut off", "mnist fingerprint", cut(MODEL, 2000), "model.safetensors: not a whole",
+         remedy=("dvc repro",)),
+    Case("predictions.csv of a word", PLOT, lambda root: change_row(root / PREDICTIONS, "low"),
+         r"predictions\.csv, line 2: ", remedy=("dvc repro",)),
+    Case("history.csv of a word", PLOT, swap(HISTORY, ("\n1,0.003", "\n1,low")),
+         r"history\.csv, line 2: ", remedy=("dvc repro",)),
+    Case("a label edited and recorded", PLOT, in_turn(swap(PREDICTIONS, ("\n0,7,", "\n0,6,")),
+         recorded), "not of the test images", remedy=("dvc repro -fs evaluate",)),
+    Case("a label edited and recorded", "mnist compare", in_turn(swap(PREDICTIONS, ("\n0,7,", "\n0,6,")),
+         recorded), "HEAD and workspace: other actual classes of the same test images, the first at 0",
+         remedy=("dvc repro -fs evaluate",)),
+    Case("parameters edited since the run", "mnist compare", given("epochs: 2", "epochs: 1"), "train.epochs has changed since",
+         remedy=("dvc repro",)),
     Case("statistics.json of fewer classes", TRAIN, swap(f"{READY}/statistics.json", ('    "9"\n', ''), ('"8",\n', '"8"\n')),
          r"statistics\.json: counts: not of each class"),
     Case("statistics.json of no pixels", EVALUATE, lambda root: (root / READY / "statistics.json").write_text(
@@ -520,12 +547,13 @@ STAGE_CASES = [
         r"train_images\.npy: cannot be used .*`dvc repro`")
       for shape in ("(-100, 28, 28)", "(1000, 28, 28[", "(9**9, 28, 28)", "(10**30,28,28)")),
     Case("a folder for an object", "mnist verify", lambda root: instead(
-        str(an_object(root).relative_to(root)), Path.mkdir)(root), r"cache.* 1 corrupt; "),
+        str(an_object(root).relative_to(root)), Path.mkdir)(root), r"cache.* 1 corrupt; ",
+        remedy=("python -m mnist verify --remove", "dvc repro")),
     Case("no right to read an object", "mnist verify --remove", lambda root: an_object(root).chmod(0),
          r"cache.* 1 cannot be read and are left alone; give yourself access"),
     Case("a folder to draw into", "mnist compare --images data", lambda _: None, r"data is a folder.*\(see --help\)", 2),
-    Case("no folder to draw into", "mnist compare --images no/a.png", lambda _: None, r"no folder no; mkdir.*--help\)", 2),
-    Case("no folder to report into", "mnist report --output no/a.html", lambda _: None, r"no folder no; mkdir.*help\)", 2),
+    Case("no folder to draw into", "mnist compare --images no/a.png", lambda _: None, r"no folder no; .*--help\)", 2, remedy=("mkdir -p no",)),
+    Case("no folder to report into", "mnist report --output no/a.html", lambda _: None, r"no folder no; .*help\)", 2, remedy=("mkdir -p no",)),
     Case("two formats at once", "mnist leaderboard --json --csv", lambda _: None, r"exclude each other; .*--help\)", 2),
     Case("a recipe in Latin-1", "mnist recipe odd", text("recipes/odd.yaml", b"# caf\xe9\n"), r"odd\.yaml: byte 5 is not"),
     *(Case("params.yaml broken", command, text("params.yaml", "train: ["), r"params\.yaml, line 2, .*not valid YAML")
@@ -572,7 +600,15 @@ def one_in(count: int, case: Case) -> bool:
 
 CASES = [*PARAMETERS, *FOLDERS, *STAGE_CASES, *usage()]
 REPEATED = [case for case in CASES if one_in(24, case)]  # as real processes
+REMEDIED = [case for case in CASES if case.remedy]
 MARKED = [pytest.param(case, marks=() if one_in(3, case) else pytest.mark.slow) for case in CASES]
+
+
+# what follows a semicolon: a command, a word of what to do, or the word that may be meant
+REMEDY = re.compile(
+    r"`[a-z]+( [^`]+)?`|\b(fix|fetch|set|put|move|remove|rename|choose|take|add|save|make|give|lower|quote|name|get|see|install"
+    r"|unzip|gunzip|bunzip2|unxz)\b|did you mean|the keys here are|is it the right file|every (key|section) is needed"
+)
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -602,7 +638,9 @@ def check_refusal(case: Case, status: object, stderr: str) -> None:
     assert lines[0].startswith("error: "), stderr
     assert len(lines[0]) < 6000, len(lines[0])
     assert re.search(case.says, lines[0]), stderr
-    assert re.search(r"; |should be |\(see --help\)", lines[0]), f"no remedy: {stderr}"
+    remedy = lines[0].partition("; ")[2]
+    assert re.search(r"should be |\(see --help\)", lines[0]) or REMEDY.search(remedy), f"no remedy: {stderr}"
+    assert all(f"`{command}`" in remedy for command in case.remedy), stderr
 
 
 @contextmanager
@@ -658,6 +696,18 @@ def test_bad_input_is_refused_by_a_real_process_too(case: Case, project: Project
     done = project.run(sys.executable, "-m", *case.command.split())
     check_refusal(case, done.returncode, done.stderr)
     assert contents(project.path) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", REMEDIED, ids=identity)
+def test_the_remedy_that_is_named_is_one(case: Case, project: Project) -> None:
+    case.harm(project.path)
+    command = [sys.executable, "-m", *case.command.split()]
+    done = project.run(*command)
+    check_refusal(case, done.returncode, done.stderr)
+    for remedy in case.remedy:
+        project.succeed("bash", "-c", remedy)
+    project.succeed(*command)
 
 
 def test_there_are_as_many_cases_as_promised() -> None:

@@ -58,7 +58,7 @@ def check_running() -> None:
         return
     except ValueError as error:
         raise InputError(
-            f"{RUNNING}: not whole, as when DVC was killed while it wrote it; remove it when no dvc is running"
+            f"{RUNNING}: not whole, as when DVC was killed while it wrote it; `rm {RUNNING}` when no dvc is running"
         ) from error
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from mnist import predictions
@@ -92,6 +93,12 @@ def check_comparable(a: Run, b: Run) -> None:
         raise InputError(
             f"{a.revision} and {b.revision}: other test images ({a.dataset}, {b.dataset}); only runs measured on the "
             "same ones can be compared"
+        )
+    unlike = np.flatnonzero(a.predictions.actual != b.predictions.actual)
+    if len(unlike):
+        raise InputError(
+            f"{a.revision} and {b.revision}: other actual classes of the same test images, the first at {unlike[0]:,}, "
+            "so one of them was edited; `dvc repro -fs evaluate` recreates the workspace's"
         )
 
 
