@@ -100,7 +100,7 @@ def scale(project: Path, folder: Path) -> list[Figure]:
         Figure("an image at 100× ÷ at 1×", [large["seconds"] / small["seconds"]], "", "≤ 1.15", "1.0"),
         Figure(
             "anonymous memory at 100× − at 1×", [large["anonymous"] - small["anonymous"]], "MB", "≤ 100", "0",
-            f"the permutation is {8 * 60_000 * (SCALES[-1] - 1) / 1e6:.0f} MB of it",
+            f"a permutation takes {8 * 60_000 * (SCALES[-1] - 1) / 1e6:.2f} MB more",
         ),
     ]  # fmt: skip
 
@@ -109,13 +109,14 @@ def heading(seconds: float) -> str:
     """Where, with what and in what time the figures were taken."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "numpy", "dvc"))
-    memory = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e6
+    memory = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return (
         f"# Measured by `make bench` on {dt.datetime.now(tz=dt.UTC).date()}\n\n"
         f"{os.cpu_count()} cores of {cpu[1] if cpu else platform.processor()}, Python {platform.python_version()}, "
         f"{versions}; {seconds / 60:.0f} minutes. "
         "Sides of a ratio take turns; machines are noisy, ratios less so than seconds. "
-        f"No process took more than {memory:.1f} GB, mapped files included.\n"
+        f"No process took more than {memory * 1024 / 1e9:.1f} GB, mapped files included. "
+        f"Rows with {figures.MISSED} do not reach what they should.\n"
     )
 
 

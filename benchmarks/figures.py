@@ -1,5 +1,6 @@
 """How figures are taken and shown: sides that are compared take turns, and each comes with its spread."""
 
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -22,9 +23,20 @@ class Figure:
         digits = 0 if min(self.values) >= 100 else 2 if min(self.values) >= 0.1 else 4
         middle = f"{statistics.median(self.values):,.{digits}f} {self.unit}".strip()
         spread = f"{min(self.values):,.{digits}f}–{max(self.values):,.{digits}f}" if len(self.values) > 1 else ""
-        return [self.what, middle, spread, str(len(self.values)), self.reach, self.aim, self.note]
+        reach = f"{self.reach}, {MISSED}" if self.missed else self.reach
+        return [self.what, middle, spread, str(len(self.values)), reach, self.aim, self.note]
+
+    @property
+    def missed(self) -> bool:
+        """Whether the median is on the wrong side of what is to be reached, such as `≤ 2.5` or `≥ 99.0 %`."""
+        bound = re.match(r"([≤≥]) ([\d.]+)", self.reach)
+        if not bound:
+            return False
+        middle, limit = statistics.median(self.values), float(bound[2])
+        return middle > limit if bound[1] == "≤" else middle < limit
 
 
+MISSED = "**missed**"
 HEADER = ["what", "median", "from–to", "n", "reach", "aim", "note"]
 
 
@@ -47,6 +59,6 @@ def ratios(above: list[float], below: list[float]) -> list[float]:
 
 
 def markdown(rows: list[Figure]) -> str:
-    """The figures as a Markdown table."""
+    """The figures as a Markdown table; what is missed of what is to be reached is marked."""
     lines = [HEADER, ["---"] * len(HEADER), *(row.cells() for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

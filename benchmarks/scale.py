@@ -41,7 +41,7 @@ def anonymous() -> float:
     """The process's anonymous memory, in MB."""
     found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
-    return int(found[1]) / 1000
+    return int(found[1]) * 1024 / 1e6  # the kernel's kB are 1024 bytes
 
 
 def main(folder: Path, multiple: int) -> None:

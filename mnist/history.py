@@ -21,10 +21,10 @@ class Epoch(NamedTuple):
     validation_accuracy: float | None
 
     def __str__(self) -> str:
-        line = f"epoch {self.epoch}: training loss {self.train_loss:.4f}"
+        line = f"epoch {self.epoch}: training loss {self.train_loss:z.4f}"
         if self.validation_loss is None:
             return line
-        return f"{line}, validation loss {self.validation_loss:.4f}, accuracy {self.validation_accuracy:.4f}"
+        return f"{line}, validation loss {self.validation_loss:z.4f}, accuracy {self.validation_accuracy:.4f}"
 
 
 def of_training(history: list[Epoch]) -> dict[str, Any]:

@@ -21,6 +21,14 @@ from pipeline.errors import InputError
 UINT8 = 0x08
 CHUNK = 1 << 20  # bytes
 LARGEST_SIDE = 4096  # pixels
+GZIP, PLAIN = b"\x1f\x8b", b"\0\0\x08"  # how files begin
+KINDS = {  # how others begin, of those that are given for IDX files: what they are, and what to do
+    b"PK": ("a zip archive", "unzip it"),
+    b"BZh": ("packed by bzip2", "bunzip2 it"),
+    b"\xfd7zXZ": ("packed by xz", "unxz it"),
+    b"<": ("a page of HTML or XML, as servers send when they lack a file", "fetch the file itself"),
+    b"version ": ("a pointer of Git LFS", "`git lfs pull` brings the file"),
+}
 
 
 def unpack(source: Path, target: Path, dimensions: int) -> None:
@@ -55,6 +63,13 @@ def header(stream: IO[bytes], source: Path, dimensions: int) -> tuple[bytes, tup
     magic, *shape = struct.unpack(f">{1 + dimensions}I", head)
     expected = UINT8 << 8 | dimensions
     if magic != expected:
+        if head.startswith(GZIP):
+            twice = source.suffix == ".gz"
+            raise InputError(
+                f"{source}: " + ("gzipped twice; gunzip it once" if twice else "gzip; add .gz to its name")
+            )
+        if other := kind(head):
+            raise InputError(f"{source}: {other}")
         raise InputError(
             f"{source}: starts with {magic:#010x} where an IDX file of {'images' if dimensions > 1 else 'labels'} "
             f"starts with {expected:#010x}; is it the right file?"
@@ -94,7 +109,26 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
     try:
         with opener(path, "rb") as stream:
             yield stream
-    except gzip.BadGzipFile as error:
-        raise InputError(f"{path}: not a gzip file though called so ({error}); rename it or fetch it again") from error
-    except (EOFError, zlib.error) as error:
-        raise InputError(f"{path}: damaged gzip file ({error}); fetch it again") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        with path.open("rb") as start:
+            raise InputError(f"{path}: {wrong_with_gzip(start.read(8), error)}") from error
+
+
+def wrong_with_gzip(head: bytes, error: Exception) -> str:
+    """Why a file that begins so cannot be gunzipped, and what to do."""
+    if isinstance(error, EOFError) or head == GZIP[:1]:
+        return "ends within its gzip data, as when a download broke off; fetch it again"
+    if head.startswith(PLAIN):
+        return "a plain IDX file, not a gzip one; take .gz off its name"
+    if head.startswith(GZIP) and "Not a gzipped file" in str(error):  # where one more gzip stream could begin
+        return "goes on after the end of its gzip data, and not with gzip; fetch it again"
+    if head.startswith(GZIP):
+        return f"damaged gzip file ({error}); fetch it again"
+    return kind(head) or f"not a gzip file though called so (it starts with {head[:4]!r}); fetch it again"
+
+
+def kind(head: bytes) -> str | None:
+    """What a file that begins so is, and what to do; None if that is not known."""
+    return next(
+        (f"{what}; {remedy}" for start, (what, remedy) in KINDS.items() if head.lstrip().startswith(start)), None
+    )

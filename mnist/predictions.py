@@ -71,13 +71,13 @@ def read(classes: list[str], path: Path = FILE, text: str | None = None) -> Pred
 def check_same_images(predictions: Predictions, labels: Array) -> None:
     """Raise InputError if the predictions are not of the images with these labels."""
     if not np.array_equal(predictions.actual, labels):
-        raise InputError(f"{FILE}: is not of the test images at hand; `dvc repro` recreates it")
+        raise InputError(f"{FILE}: is not of the test images at hand; `dvc repro -fs evaluate` recreates it")
 
 
 def image_losses(predictions: Predictions) -> Array:
     """Cross-entropy of each image, in nats (n,); a probability that float32 rounds to 0 counts as its smallest."""
     chances = predictions.probabilities[np.arange(len(predictions.actual)), predictions.actual].astype(np.float64)
-    return -np.log(np.maximum(chances, np.finfo(np.float32).tiny))
+    return -np.log(np.maximum(chances, np.finfo(np.float32).tiny)) + 0.0  # without it, certainty would cost -0.0
 
 
 def confusion_matrix(predictions: Predictions) -> Array:

@@ -84,6 +84,7 @@ def arrays(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def check_labels(labels: dict[str, Any], classes: list[str]) -> None:
     """Hold the labels against the classes: none outside, and no class without images to learn from."""
+    check_first(labels)
     for split, file in LABELS.items():
         if (largest := int(labels[split].max())) >= len(classes):
             at = int(labels[split].argmax())
@@ -91,11 +92,25 @@ def check_labels(labels: dict[str, Any], classes: list[str]) -> None:
     counts = np.bincount(labels["train"], minlength=len(classes))
     if len(classes) < 2:
         raise InputError(f"{LABELS['train']}: all labels are the same; at least two classes are needed")
-    rarest = int(counts.argmin())
+    rarest, largest = int(counts.argmin()), int(labels["train"].max())
     if counts[rarest] < 2:
+        what = f"{LABELS['train']}: class {classes[rarest]} has {counts[rarest]} images"
+        if rarest > largest:
+            raise InputError(f"{what}, and {len(classes)} classes are named; name those that there are, 0 to {largest}")
+        at = int(labels["train"].argmax())
         raise InputError(
-            f"{LABELS['train']}: class {classes[rarest]} has {counts[rarest]} images where the labels reach "
-            f"{len(classes) - 1}; each class from 0 on needs two (or is a label wrong?)"
+            f"{what} where the labels reach {largest}, at {at:,}; each class from 0 on needs two (or is a label wrong?)"
+        )
+
+
+def check_first(labels: dict[str, Any]) -> None:
+    """Raise InputError if labels do not begin at 0: those of EMNIST's letters count from 1, characters from 48."""
+    lowest = min(int(each.min()) for each in labels.values())
+    if lowest:
+        highest = max(int(each.max()) for each in labels.values())
+        raise InputError(
+            f"{LABELS['train']}: labels go from {lowest} to {highest}, and here they count from 0; "
+            f"take {lowest} off each, of {LABELS['test']} too"
         )
 
 

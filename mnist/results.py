@@ -20,7 +20,7 @@ def rounded(metrics: dict[str, Any]) -> dict[str, Any]:
     return {
         name: rounded(value)
         if isinstance(value, dict)
-        else float(f"{value:.6g}")
+        else float(f"{value:z.6g}")
         if isinstance(value, float)
         else value
         for name, value in metrics.items()

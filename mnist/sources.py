@@ -32,7 +32,9 @@ KNOWN: dict[str, dict[str, Any]] = {
         "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
 }  # fmt: skip
+NAMES = [*IMAGES.values(), *LABELS.values()]
 CLASSES_FILE = "classes.txt"
+SHOWN = 8  # names of what is there in place of a data set
 SILENCE = 60  # seconds of silence before a mirror is abandoned
 
 
@@ -45,10 +47,11 @@ def copy(folder: Path, target: Path) -> None:
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"
         raise InputError(f"{folder}: {what}; set dataset.folder to one that holds four IDX files")
+    check_names(folder)
     for names, dimensions in ((IMAGES, 3), (LABELS, 1)):
         for name in names.values():
             idx.unpack(find(folder, name), target / name, dimensions)
-    digests = {name: raw.sha256(target / name) for name in (*IMAGES.values(), *LABELS.values())}
+    digests = {name: raw.sha256(target / name) for name in NAMES}
     name = folder.resolve().name
     classes = class_names(folder / CLASSES_FILE)
     for known, facts in KNOWN.items():
@@ -61,11 +64,46 @@ def copy(folder: Path, target: Path) -> None:
     raw.describe(target, name, classes)
 
 
+def check_names(folder: Path) -> None:
+    """Raise InputError if any of the four files is missing; it says what is there, and which of that may be meant."""
+    missing = [name for name in NAMES if not any(path.is_file() for path in named(folder, name))]
+    if not missing:
+        return
+    there = sorted(folder.iterdir())
+    shown = [f"{path.name}{'/' if path.is_dir() else '' if path.is_file() else ' (no file)'}" for path in there[:SHOWN]]
+    more = f" and {len(there) - SHOWN:,} more" * (len(there) > SHOWN)
+    raise InputError(
+        f"{folder}: holds no {', no '.join(missing)}, plain or as .gz, but {', '.join(shown) or 'nothing'}{more}; "
+        + way_to(missing, there)
+    )
+
+
+def way_to(missing: list[str], there: list[Path]) -> str:
+    """What to do about missing files: rename what has the words of their names, or look in a folder further down."""
+    others = [path.name for path in there if path.is_file() and path.name.removesuffix(".gz") not in NAMES]
+    renames = []
+    for name in missing:
+        words = [word.rstrip("s") for word in name.split("-")[:2]]
+        for other in others:
+            if all(word in other.lower().replace("test", "t10k") for word in words):
+                renames.append(f"{other} to {name}{'.gz' * other.lower().endswith('.gz')}")
+                break
+    if renames:
+        return f"rename {', '.join(renames)}"
+    for inside in there:
+        if inside.is_dir() and all(any(path.is_file() for path in named(inside, name)) for name in NAMES):
+            return f"set dataset.folder to {inside}"
+    return "a data set is four IDX files: put them there, or set dataset.folder to a folder that has them"
+
+
+def named(folder: Path, name: str) -> tuple[Path, Path]:
+    """Where the file called `name` may be: plain, and gzipped."""
+    return folder / name, folder / f"{name}.gz"
+
+
 def find(folder: Path, name: str) -> Path:
-    """The file called `name`, gzipped or plain."""
-    found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
-    if not found:
-        raise InputError(f"{folder}: holds neither {name} nor {name}.gz; a data set is four IDX files")
+    """The file called `name`, gzipped or plain; it is there."""
+    found = [path for path in named(folder, name) if path.is_file()]
     if len(found) > 1:
         raise InputError(f"{folder}: holds both {name} and {name}.gz; remove the one that is not meant")
     return found[0]

@@ -5,8 +5,10 @@ import contextlib
 import errno
 import gc
 import io
+import re
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -27,7 +29,11 @@ REMEDIES = {  # of what the system may refuse
     errno.ENOTDIR: "a folder belongs there, move the file away",
     errno.EISDIR: "a file belongs there, move the folder away",
     errno.ENOENT: "put it back; git or `dvc checkout` may have it",
+    errno.EPIPE: "let what reads it read to the end",
+    errno.ENOMEM: (MEMORY := "end other programs, or allow more (`ulimit -v` says how much)"),
 }
+# how libraries say that there is too little memory to load them, or to compute with, in errors of any kind
+SHORT = re.compile("failed to map segment|(cannot|can't|not) allocate memory", re.IGNORECASE)
 
 
 class Stopped(BaseException):
@@ -51,6 +57,9 @@ def main(app: typer.Typer) -> NoReturn:
     atexit.register(gc.freeze)
     for number in STOPS:
         signal.signal(number, stop)
+    warnings.showwarning = show_warning
+    if any(action == "error" for action, *_ in warnings.filters):  # by PYTHONWARNINGS, for whom nothing here is meant
+        warnings.simplefilter("default")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # not every terminal has ±
@@ -60,12 +69,25 @@ def main(app: typer.Typer) -> NoReturn:
         fail(str(error), 1)
     except TyperException as error:
         fail(f"{getattr(error, 'message', error)} (see --help)", getattr(error, "exit_code", 2))
-    except OSError as error:
-        remedy = REMEDIES.get(error.errno or 0, "fix it and run again")
-        fail(f"{error.filename or 'input or output'}: {error.strerror or error}; {remedy}", 1)
     except Stopped as stopped:
         number = stopped.args[0]
         fail(STOPS[number], 128 + number)
+    except (MemoryError, ImportError, RuntimeError, OSError) as error:
+        if isinstance(error, MemoryError) or SHORT.search(str(error)):
+            fail(f"memory: too little is free for this ({str(error)[:100] or 'MemoryError'}); {MEMORY}", 1)
+        if not isinstance(error, OSError):
+            raise
+        remedy = REMEDIES.get(error.errno or 0, "fix it and run again")
+        fail(f"{error.filename or 'input or output'}: {error.strerror or error}; {remedy}", 1)
+    except SystemExit as done:
+        if isinstance(done.__context__, BrokenPipeError):  # of which typer makes a silent exit
+            fail(f"output: {done.__context__.strerror}; {REMEDIES[errno.EPIPE]}", 1)
+        raise
+
+
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a library's warning in one line."""
+    print("warning: " + " ".join(str(message).split()), file=sys.stderr)
 
 
 def stop(number: int, _: object) -> NoReturn:
@@ -108,6 +130,10 @@ def progress(label: str, total: int, *, of_bytes: bool = False) -> Iterator[Call
 def writable(path: Path | None) -> Path | None:
     """Refuse a file that cannot be written, before the work for it is done; a callback for an option."""
     if path and (path.is_dir() or not path.parent.is_dir()):
-        what = f"{path} is a folder" if path.is_dir() else f"there is no folder {path.parent}; mkdir -p makes it"
+        what = (
+            f"{path} is a folder"
+            if path.is_dir()
+            else f"there is no folder {path.parent}; `mkdir -p {path.parent}` makes it"
+        )
         raise typer.BadParameter(what)
     return path

@@ -28,7 +28,7 @@ def writers() -> list[psutil.Process]:
         return []
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise InputError(
-            f"{notes()}: not whole, as when DVC was killed while it wrote it; remove it when no dvc is running"
+            f"{notes()}: not whole, as when DVC was killed while it wrote it; `rm {notes()}` when no dvc is running"
         ) from error
     found = []
     for pid in sorted(pids):

@@ -21,6 +21,11 @@ from pipeline import yaml12
 numerics.pin(threads=1)  # before any test imports torch
 
 ROOT = Path(__file__).parents[1]
+SHIPPED = ROOT / "tests/params.yaml"  # what tests start from; the project's own file is anybody's to edit
+as_shipped = pytest.mark.skipif(
+    yaml12.read(ROOT / "params.yaml") != yaml12.read(SHIPPED),
+    reason="params.yaml is not as shipped (tests/params.yaml), and this holds the shipped figures",
+)
 OWN_ORDER = numerics.own_order("cpu")  # why results here cannot be the committed ones, if they cannot
 needs_the_order = pytest.mark.skipif(OWN_ORDER is not None, reason=f"{OWN_ORDER}: other results are expected here")
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -139,11 +144,12 @@ def make_checkout(path: Path, *, without: tuple[str, ...] = ()) -> Project:
 
 
 def make_project(path: Path) -> Project:
-    """A checkout in which nothing has run, with a small data set and little to do."""
+    """A checkout in which nothing has run, with a small data set and little to do, whatever params.yaml says."""
     project = make_checkout(
         path, without=("data/mnist/", "tests/", "docs/", "dvc.lock", "metrics/train.", "metrics/ev")
     )
     write_small(path / "data/small")
+    shutil.copy(SHIPPED, path / "params.yaml")
     project.edit("folder: data/mnist ", "folder: data/small ")
     project.edit("validation: 5000", "validation: 200")
     project.edit("epochs: 10", "epochs: 2")
@@ -171,10 +177,13 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project as it is, run on all of MNIST as a fresh clone is by `make`; not to be changed, only copied."""
+    """The project with its shipped parameters, run on all of MNIST as by `make`; not to be changed, only copied."""
 
     def make(path: Path) -> None:
-        assert make_checkout(path).repro() == STAGES
+        project = make_checkout(path)
+        shutil.copy(SHIPPED, path / "params.yaml")
+        project.succeed("git", "commit", "-qa", "--allow-empty", "-m", "the shipped parameters")
+        assert project.repro() == STAGES
 
     return made_once(tmp_path_factory, "finished", make)
 

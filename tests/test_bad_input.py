@@ -7,9 +7,11 @@ three is in the fast part of the tests.
 
 # ruff: noqa: E501 – a row a case reads better than a screen a case
 
+import bz2
 import ctypes
 import gzip
 import hashlib
+import lzma
 import os
 import re
 import runpy
@@ -18,7 +20,7 @@ import signal
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +33,7 @@ import typer
 
 from mnist import __main__ as commands
 from mnist import idx
+from pipeline import verify
 from tests.conftest import SCRIPTS, Project
 from tests.harms import (
     Harm,
@@ -64,13 +67,17 @@ SIZE = {IMAGES: 16 + 1200 * 784, LABELS: 8 + 1200}
 
 
 class Case(NamedTuple):
-    """What is wrong, the command that meets it, what is done to the project, and a pattern of the line it brings."""
+    """What is wrong, the command that meets it, what is done to the project, and a pattern of the line it brings.
+
+    Last, the commands that the line names as its remedy, if it names any: a test carries them out.
+    """
 
     name: str
     command: str
     harm: Harm
     says: str
     status: int = 1
+    remedy: tuple[str, ...] = ()
 
 
 ALIASES = "[" + ", ".join([f"&a{k} [{', '.join([f'*a{k - 1}' if k else 'x'] * 9)}]" for k in range(9)]) + "]"
@@ -156,7 +163,7 @@ PARAMETERS = [
     Case("a word", EVALUATE, text("params.yaml", "train"), r"params\.yaml: holds a str where sections are expected"),
     Case("10 MB", PLOT, text("params.yaml", "#" * 10_000_001), r"params\.yaml: more than the 10,000,000 bytes allowed"),
     Case("endless", RECIPE, instead("params.yaml", lambda path: path.symlink_to("/dev/zero")), r"params\.yaml: not a file"),
-    Case("no file", CHECK, gone("params.yaml"), r"params\.yaml: cannot be read: No such file.*git restore params\.yaml"),
+    Case("no file", CHECK, gone("params.yaml"), r"params\.yaml: cannot be read: No such file", remedy=("git restore params.yaml",)),
     Case("a folder for the file", DOWNLOAD, instead("params.yaml", Path.mkdir), r"params\.yaml: not a file"),
     Case("a link to itself", NORMALISE, instead("params.yaml", loop), r"params\.yaml: cannot be read: Too many levels"),
     Case("no right to read it", TRAIN, lambda root: (root / "params.yaml").chmod(0), r"params\.yaml: cannot be read: Permission"),
@@ -187,9 +194,29 @@ def an_object(root: Path) -> Path:
     return min(path for path in (root / ".dvc/cache/files/md5").glob("*/*") if path.suffix != ".dir")
 
 
+def recorded(root: Path) -> None:
+    """Have DVC take what lies there for what its stages made."""
+    Project(root).succeed("dvc", "commit", "-f")
+
+
 def small(name: str) -> str:
     """A file of the data folder."""
     return f"data/small/{name}"
+
+
+def called(new: Callable[[str], str]) -> Harm:
+    """Give all files of the data folder other names."""
+    return lambda root: [path.rename(path.with_name(new(path.name))) for path in (root / "data/small").iterdir()]
+
+
+def counting_from(first: int) -> Harm:
+    """Have labels count from there."""
+
+    def harm(root: Path) -> None:
+        for path in (root / "data/small").glob("*labels*"):
+            idx.write(path, np.array(idx.read(path, 1)) + np.uint8(first))
+
+    return harm
 
 
 def field(name: str, offset: int, value: int) -> Harm:
@@ -227,25 +254,62 @@ FOLDERS = [
     Case("one class only, in both", DOWNLOAD, in_turn(patch(small(LABELS), 8, bytes(1200)),
      patch(small("t10k-labels-idx1-ubyte"), 8, bytes(300))), f"{LABELS}: all labels are the same; at least two"),
     Case("labels from 1", CHECK, patch(small(LABELS), 8, bytes([1, 2] * 600)), "outside the 3 classes|class 0 has 0 images"),
-    Case("a label of 255", DOWNLOAD, patch(small(LABELS), 8, b"\xff"), f"{LABELS}: class .* has 0 images.*is a label wrong"),
+    *(Case(f"labels that count from {first}", command, counting_from(first),
+     f"{LABELS}: labels go from {first} to {first + 9}, and here they count from 0; take {first} off each, of t10k")
+      for first, command in ((1, CHECK), (48, DOWNLOAD), (246, CHECK))),
+    Case("labels from 1 and as many names", DOWNLOAD, in_turn(counting_from(1), text(small("classes.txt"), "\n".join("abcdefghij"))),
+     "labels go from 1 to 10, .*; take 1 off each"),
+    Case("a label of 255", DOWNLOAD, patch(small(LABELS), 8, b"\xff"), f"{LABELS}: class 10 has 0 images .* 255, at 0; .*is a label wrong"),
     Case("a test label of 10", CHECK, patch(small("t10k-labels-idx1-ubyte"), 8, b"\x0a"), "t10k-labels.*label 10 at 0 is outside"),
     Case("plain though called gzip", DOWNLOAD, lambda root: (root / small(IMAGES)).rename(root / small(IMAGES + ".gz")),
-     "not a gzip"),
-    *(Case(f"gzip cut to {n}", CHECK, packed(small(LABELS), lambda content, n=n: content[:n]), f"{LABELS}.gz: .*fetch it again")
-      for n in (0, 1, 5, 10, 12, 100, -9, -8, -4, -1)),
+     f"{IMAGES}.gz: a plain IDX file, not a gzip one; take .gz off its name"),
+    *(Case(f"gzip cut to {n}", CHECK, packed(small(LABELS), lambda content, n=n: content[:n]),
+     f"{LABELS}.gz: {'ends within its gzip data' if n else '0 bytes are too few'}.*fetch it again")
+      for n in (0, 1, 2, 5, 10, 12, 100, -9, -8, -4, -1)),
+    *(Case(f"{what} called gzip", CHECK, packed(small(LABELS), lambda _, content=content: content), rf"{LABELS}\.gz: {says}")
+      for what, content, says in (
+        ("a zip archive", zipped(), "a zip archive; unzip it"),
+        ("bzip2", bz2.compress(bytes(9)), "packed by bzip2; bunzip2 it"),
+        ("xz", lzma.compress(bytes(9)), "packed by xz; unxz it"),
+        ("a page", b"\n<!DOCTYPE html><title>404</title>", "a page of HTML or XML, .*; fetch the file itself"),
+        ("a pointer", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS; `git lfs pull` brings the file"),
+        ("a word", b"nothing", r"not a gzip file though called so \(it starts with b'noth'\); fetch it again"),
+    )),
+    *(Case(f"{what} called an IDX file", DOWNLOAD, text(small(IMAGES), content), f"{IMAGES}: {says}")
+      for what, content, says in (
+        ("gzip", gzip.compress(bytes(9)), "gzip; add .gz to its name"),
+        ("a page", b"<html><body>404 Not Found", "a page of HTML or XML, .*; fetch the file itself"),
+        ("a pointer", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS; "),
+    )),
     Case("gzip of a wrong checksum", DOWNLOAD, packed(small(LABELS), lambda content: content[:-8] + bytes(8)),
-     "not a gzip|damaged gzip"),
+     f"{LABELS}.gz: damaged gzip file .CRC check failed.*; fetch it again"),
     Case("gzip damaged inside", CHECK, packed(small(LABELS), lambda content: content[:40] + bytes(40) + content[80:]), "gzip"),
-    Case("gzip and something after", DOWNLOAD, packed(small(LABELS), lambda content: content + b"after"), r"\.gz: .*fetch it again"),
+    Case("gzip and something after", DOWNLOAD, packed(small(LABELS), lambda content: content + b"after"),
+     r"\.gz: goes on after the end of its gzip data, and not with gzip; fetch it again"),
+    Case("gzip and one more gzip", CHECK, packed(small(LABELS), lambda content: content + content), "goes on after the 1,200 bytes"),
     Case("a gzip bomb", CHECK, packed(small(LABELS), lambda content: content + gzip.compress(bytes(10**8), 9)), "goes on after"),
     Case("a gzip bomb of one member", DOWNLOAD, lambda root: (root / small(LABELS + ".gz")).write_bytes(
         gzip.compress((root / small(LABELS)).read_bytes() + bytes(10**8))) and (root / small(LABELS)).unlink(),
          "goes on"),
-    Case("gzip in gzip", CHECK, packed(small(LABELS), gzip.compress), f"{LABELS}.gz: starts with 0x1f8b.*is it the right file"),
+    Case("gzip in gzip", CHECK, packed(small(LABELS), gzip.compress), f"{LABELS}.gz: gzipped twice; gunzip it once"),
     Case("gzipped and plain", DOWNLOAD, lambda root: (root / small(LABELS + ".gz")).touch(), "holds both .* remove the one"),
-    *(Case(f"no {name}", CHECK, gone(small(name)), f"holds neither {name} nor") for name in SIZE),
-    Case("a folder for a file", DOWNLOAD, instead(small(LABELS), Path.mkdir), f"holds neither {LABELS}"),
-    Case("a file that links to itself", CHECK, instead(small(LABELS), loop), f"holds neither {LABELS}"),
+    *(Case(f"no {name}", CHECK, gone(small(name)), f"small: holds no {name}, plain or as .gz, but t10k-.*; a data set is four")
+      for name in SIZE),
+    *(Case(f"files called {new('NAME')}", command, called(new), f"holds no {IMAGES}, no t10k.*; rename {new(IMAGES)} to {IMAGES}{end}, .*"
+           f", {new(LABELS)} to {LABELS}{end}, ")
+      for command, new, end in (
+        (CHECK, lambda name: name.replace("-idx", ".idx"), ""),
+        (DOWNLOAD, str.upper, ""),
+        (CHECK, lambda name: f"{name}.idx", ""),
+        (DOWNLOAD, lambda name: f"emnist-letters-{name}.GZ".replace("t10k", "test"), ".gz"),
+    )),
+    Case("files in a folder of the folder", CHECK, in_turn(folder("data/up"), lambda root: (root / "data/small").rename(
+        root / "data/up/raw"), given("data/small", "data/up")), "up: holds no .*, but raw/; set dataset.folder to data/up/raw"),
+    Case("an empty folder", DOWNLOAD, in_turn(gone("data/small"), folder("data/small")), "holds no .*, but nothing; a data set is four"),
+    Case("a folder of pictures", CHECK, in_turn(gone("data/small"), folder("data/small"), lambda root: [
+        (root / small(f"{k}.png")).touch() for k in range(2000)]), r"but 0.png, 1.png, .* and 1,992 more; a data set"),
+    Case("a folder for a file", DOWNLOAD, instead(small(LABELS), Path.mkdir), f"holds no {LABELS}, .*, {LABELS}/; a data set"),
+    Case("a file that links to itself", CHECK, instead(small(LABELS), loop), rf"holds no {LABELS}, .*, {LABELS} \(no file\); a"),
     Case("no right to read a file", DOWNLOAD, lambda root: (root / small(LABELS)).chmod(0), f"{LABELS}: Permission denied; .*access"),
     Case("no right to enter the folder", CHECK, lambda root: (root / "data/small").chmod(0), "data/small.*: Permission denied; "),
     Case("no folder", DOWNLOAD, gone("data/small"), "data/small: (no such folder; set dataset.folder|missing)"),
@@ -262,7 +326,8 @@ FOLDERS = [
     Case("classes.txt with control characters", CHECK, text(small("classes.txt"), "a\nb\x1b[31m\n"), r"classes\.txt: should hold one"),
     Case("classes.txt without a line", DOWNLOAD, text(small("classes.txt"), ""), r"classes\.txt: should hold one printable name per"),
     Case("classes.txt with too few", CHECK, text(small("classes.txt"), "\n".join("abcde")), "outside the 5 classes; fix it"),
-    Case("classes.txt with too many", DOWNLOAD, text(small("classes.txt"), "\n".join("abcdefghijk")), "class k has 0 images"),
+    Case("classes.txt with too many", DOWNLOAD, text(small("classes.txt"), "\n".join("abcdefghijk")),
+     "class k has 0 images, and 11 classes are named; name those that there are, 0 to 9"),
     Case("a folder for classes.txt", CHECK, lambda root: (root / small("classes.txt")).mkdir(), r"classes\.txt: not a file; "),
     Case("a file for the output's folder", DOWNLOAD, in_turn(given("data/small", "small"),
      lambda root: (root / "data/small").rename(root / "small"), instead("data", Path.touch)), "data.*: .*; .*move"),
@@ -280,7 +345,7 @@ STAGE_CASES = [
     Case("all pixels the same", NORMALISE, in_turn(given("std: 0.5", "std: auto"),
          patch(f"{RAW}/{IMAGES}", 16, bytes(1200 * 784))),
           "normalise.std: auto: all training pixels are the same; set"),
-    Case("no raw data", NORMALISE, gone(RAW), "data/raw: missing.*dvc repro"),
+    Case("no raw data", NORMALISE, gone(RAW), "data/raw: missing", remedy=("dvc repro",)),
     Case("a raw file lost", NORMALISE, gone(f"{RAW}/{LABELS}"), f"{LABELS}: "),
     Case("a raw file cut", NORMALISE, cut(f"{RAW}/{IMAGES}", -1), f"{IMAGES}: 940,815 bytes where .*; "),
     Case("a raw label outside", NORMALISE, patch(f"{RAW}/{LABELS}", 8, b"\x0b"), f"{LABELS}: label 11 at 0 is outside"),
@@ -325,7 +390,7 @@ STAGE_CASES = [
     Case("another torch pinned", TRAIN, swap("pyproject.toml", ('"torch==', '"torch==9')), "pins torch==9.*run `make`"),
     Case("an unknown library pinned", TRAIN, swap("pyproject.toml", ('"torch==', '"torchy==')), "torchy.*run `make`"),
     Case("pyproject.toml broken", TRAIN, swap("pyproject.toml", ("numbers = [", "numbers = ")),
-         "pyproject.toml: not valid"),
+         "pyproject.toml: not valid", remedy=("git restore pyproject.toml",)),
     Case("pyproject.toml of another project", EVALUATE, text("pyproject.toml", ""), "pyproject.toml: project.optional"),
     Case("no dvc.yaml", TRAIN, gone("dvc.yaml"), r"dvc\.yaml: cannot be read: .*git restore"),
     Case("dvc.yaml broken", TRAIN, swap("dvc.yaml", ("stages:", "stages: [")),
@@ -367,7 +432,7 @@ STAGE_CASES = [
     Case("a model of other classes", EVALUATE,
          model(lambda _, description: description.update(classes=list("abcdefghij"))),
          "names differ; `dvc repro` trains one that fits"),
-    *(Case(f"predictions.csv {name}", PLOT, harm, rf"predictions\.csv{says}.*`dvc repro`")
+    *(Case(f"predictions.csv {name}", PLOT, harm, rf"predictions\.csv{says}.*`dvc repro( -fs evaluate)?`")
       for name, says, harm in (
         ("lost", ": missing", gone(PREDICTIONS)),
         ("empty", ", line 1: the header", text(PREDICTIONS, "")),
@@ -424,7 +489,7 @@ STAGE_CASES = [
          "cnn needs images of 12×12 pixels or more, not 8×8; set it to mlp"),
     Case("all pixels the same", CHECK, in_turn(given("std: 0.5", "std: auto"),
          patch(small(IMAGES), 16, bytes(1200 * 784))), "normalise.std: auto: all training pixels are the same; set"),
-    Case("no dvc.yaml", CHECK, gone("dvc.yaml"), r"dvc\.yaml: cannot be read: .*git restore"),
+    Case("no dvc.yaml", CHECK, gone("dvc.yaml"), r"dvc\.yaml: cannot be read: ", remedy=("git restore dvc.yaml",)),
     Case("dvc.yaml broken", CHECK, swap("dvc.yaml", ("stages:", "stages: [")), r"dvc\.yaml, line \d+, .*not valid YAML"),
     *(Case(f"stages that are {found}", CHECK, text("dvc.yaml", found), rf"dvc\.yaml: stages{place}\b.*: .*`git restore dvc.yaml`")
       for found, place in {"stages: 7": "", "stages: {train: 7}": r"\.train", "stages: {train: {deps: 7}}": r"\.train\.deps",
@@ -433,12 +498,13 @@ STAGE_CASES = [
     Case("no stage of its name", TRAIN, text("dvc.yaml", "stages: {}"), r"dvc\.yaml: stages: train: missing"),
     Case("parameters in a file that is not there", PLOT, swap("dvc.yaml", ("      - plot\n", "      - plot\n      - more.yaml: [a]\n")),
          r"more\.yaml: cannot be read"),
-    *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock: not whole")
+    *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock: not whole",
+           remedy=("git restore dvc.lock",) if name == "of a conflict" else ())
       for name, content in {"of a conflict": "<<<<<<< HEAD\na: 1\n", "empty": "", "a list": "[]", "of one stage": "stages: 1",
                             "in Latin-1": b"caf\xe9: 1"}.items()
       for command in (CHECK, "mnist verify")),
     *(Case(f"DVC's rwlock {name}", CHECK, in_turn(folder(".dvc/tmp"), text(".dvc/tmp/rwlock", content)),
-           r"\.dvc/tmp/rwlock: not whole.* remove it")
+           r"\.dvc/tmp/rwlock: not whole.* `rm \.dvc/tmp/rwlock` when no dvc is running")
       for name, content in {"empty": "", "cut off": '{"write": {"', "of other bytes": b"\xff\xfe"}.items()),
     *(Case(f"pyproject.toml {name}", CHECK, harm, f"pyproject.toml: {says}") for name, says, harm in (
         ("broken", "not valid TOML", text("pyproject.toml", "[")),
@@ -455,6 +521,23 @@ STAGE_CASES = [
          "answers are not finite: .*; lower train.learning_rate"),
     Case("a model of integers", EVALUATE, model(lambda weights, _: weights.update(
         {"network.1.bias": np.zeros(128, np.int32)})), "network.1.bias does not fit its description; `dvc repro`"),
+    Case("a table of fingerprints of other columns", "mnist fingerprint", text("recipes/fingerprints.csv", "a,b\n"),
+         "fingerprints.csv: not a table", remedy=("git restore recipes/fingerprints.csv",)),
+    Case("statistics.json of a mean beyond 1", TRAIN, swap(f"{READY}/statistics.json", ('"mean": 0.5', '"mean": 5')),
+         "statistics.json: mean", remedy=("dvc repro",)),
+    Case("a model that was cut off", "mnist fingerprint", cut(MODEL, 2000), "model.safetensors: not a whole",
+         remedy=("dvc repro",)),
+    Case("predictions.csv of a word", PLOT, lambda root: change_row(root / PREDICTIONS, "low"),
+         r"predictions\.csv, line 2: ", remedy=("dvc repro",)),
+    Case("history.csv of a word", PLOT, swap(HISTORY, ("\n1,0.003", "\n1,low")),
+         r"history\.csv, line 2: ", remedy=("dvc repro",)),
+    Case("a label edited and recorded", PLOT, in_turn(swap(PREDICTIONS, ("\n0,7,", "\n0,6,")),
+         recorded), "not of the test images", remedy=("dvc repro -fs evaluate",)),
+    Case("a label edited and recorded", "mnist compare", in_turn(swap(PREDICTIONS, ("\n0,7,", "\n0,6,")),
+         recorded), "HEAD and workspace: other actual classes of the same test images, the first at 0",
+         remedy=("dvc repro -fs evaluate",)),
+    Case("parameters edited since the run", "mnist compare", given("epochs: 2", "epochs: 1"), "train.epochs has changed since",
+         remedy=("dvc repro",)),
     Case("statistics.json of fewer classes", TRAIN, swap(f"{READY}/statistics.json", ('    "9"\n', ''), ('"8",\n', '"8"\n')),
          r"statistics\.json: counts: not of each class"),
     Case("statistics.json of no pixels", EVALUATE, lambda root: (root / READY / "statistics.json").write_text(
@@ -465,12 +548,13 @@ STAGE_CASES = [
         r"train_images\.npy: cannot be used .*`dvc repro`")
       for shape in ("(-100, 28, 28)", "(1000, 28, 28[", "(9**9, 28, 28)", "(10**30,28,28)")),
     Case("a folder for an object", "mnist verify", lambda root: instead(
-        str(an_object(root).relative_to(root)), Path.mkdir)(root), r"cache.* 1 corrupt; "),
+        str(an_object(root).relative_to(root)), Path.mkdir)(root), r"cache.* 1 corrupt; ",
+        remedy=("python -m mnist verify --remove", "dvc repro")),
     Case("no right to read an object", "mnist verify --remove", lambda root: an_object(root).chmod(0),
          r"cache.* 1 cannot be read and are left alone; give yourself access"),
     Case("a folder to draw into", "mnist compare --images data", lambda _: None, r"data is a folder.*\(see --help\)", 2),
-    Case("no folder to draw into", "mnist compare --images no/a.png", lambda _: None, r"no folder no; mkdir.*--help\)", 2),
-    Case("no folder to report into", "mnist report --output no/a.html", lambda _: None, r"no folder no; mkdir.*help\)", 2),
+    Case("no folder to draw into", "mnist compare --images no/a.png", lambda _: None, r"no folder no; .*--help\)", 2, remedy=("mkdir -p no",)),
+    Case("no folder to report into", "mnist report --output no/a.html", lambda _: None, r"no folder no; .*help\)", 2, remedy=("mkdir -p no",)),
     Case("two formats at once", "mnist leaderboard --json --csv", lambda _: None, r"exclude each other; .*--help\)", 2),
     Case("a recipe in Latin-1", "mnist recipe odd", text("recipes/odd.yaml", b"# caf\xe9\n"), r"odd\.yaml: byte 5 is not"),
     *(Case("params.yaml broken", command, text("params.yaml", "train: ["), r"params\.yaml, line 2, .*not valid YAML")
@@ -517,7 +601,15 @@ def one_in(count: int, case: Case) -> bool:
 
 CASES = [*PARAMETERS, *FOLDERS, *STAGE_CASES, *usage()]
 REPEATED = [case for case in CASES if one_in(24, case)]  # as real processes
+REMEDIED = [case for case in CASES if case.remedy]
 MARKED = [pytest.param(case, marks=() if one_in(3, case) else pytest.mark.slow) for case in CASES]
+
+
+# what follows a semicolon: a command, a word of what to do, or the word that may be meant
+REMEDY = re.compile(
+    r"`[a-z]+( [^`]+)?`|\b(fix|fetch|set|put|move|remove|rename|choose|take|add|save|make|give|lower|quote|name|get|see|install"
+    r"|unzip|gunzip|bunzip2|unxz)\b|did you mean|the keys here are|is it the right file|every (key|section) is needed"
+)
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -547,7 +639,9 @@ def check_refusal(case: Case, status: object, stderr: str) -> None:
     assert lines[0].startswith("error: "), stderr
     assert len(lines[0]) < 6000, len(lines[0])
     assert re.search(case.says, lines[0]), stderr
-    assert re.search(r"; |should be |\(see --help\)", lines[0]), f"no remedy: {stderr}"
+    remedy = lines[0].partition("; ")[2]
+    assert re.search(r"should be |\(see --help\)", lines[0]) or REMEDY.search(remedy), f"no remedy: {stderr}"
+    assert all(f"`{command}`" in remedy for command in case.remedy), stderr
 
 
 @contextmanager
@@ -569,6 +663,7 @@ def without_privileges() -> Iterator[None]:
 def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
     """Run `python -m command` in this process; returns its exit status."""
     module, *arguments = command.split()
+    verify.cache.cache_clear()  # of another project
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     monkeypatch.delitem(sys.modules, "mnist.__main__" if module == "mnist" else module, raising=False)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -602,6 +697,18 @@ def test_bad_input_is_refused_by_a_real_process_too(case: Case, project: Project
     done = project.run(sys.executable, "-m", *case.command.split())
     check_refusal(case, done.returncode, done.stderr)
     assert contents(project.path) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", REMEDIED, ids=identity)
+def test_the_remedy_that_is_named_is_one(case: Case, project: Project) -> None:
+    case.harm(project.path)
+    command = [sys.executable, "-m", *case.command.split()]
+    done = project.run(*command)
+    check_refusal(case, done.returncode, done.stderr)
+    for remedy in case.remedy:
+        project.succeed("bash", "-c", remedy)
+    project.succeed(*command)
 
 
 def test_there_are_as_many_cases_as_promised() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import docs
-from tests.conftest import ROOT, Project, copy, needs_the_order
+from tests.conftest import ROOT, Project, as_shipped, copy, needs_the_order
 from tests.docs import FENCE, PAGES, PICTURES, blocks
 
 TEXTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "data/mnist/README.md"]
@@ -42,6 +42,7 @@ def test_few_blocks_are_not_run() -> None:
 
 @pytest.mark.slow
 @needs_the_order
+@as_shipped
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_prints_what_the_page_shows(page: Path, finished: Project, tmp_path: Path) -> None:
     project = copy(finished, tmp_path / "mnist")

@@ -13,7 +13,7 @@ from scipy import stats
 from mnist.commands import leaderboard
 from mnist.commands.leaderboard import Group
 from pipeline.errors import InputError
-from tests.conftest import ROOT, Project, commit
+from tests.conftest import Project, commit
 
 
 @pytest.mark.slow
@@ -116,10 +116,18 @@ def test_the_table_folds_names_where_it_is_narrow_and_never_figures(
     assert note.endswith("mean ± standard deviation over seeds; p: Welch's t against the first")
 
 
+class History(Project):
+    """A repository to put made-up results into, and the dvc.lock from which they are made up."""
+
+    def __init__(self, path: Path, lock: str) -> None:
+        super().__init__(path)
+        self.lock = lock
+
+
 @pytest.fixture
-def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A repository without a commit, to put made-up results into."""
-    project = Project(tmp_path)
+def history(template: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
+    """One without a commit."""
+    project = History(tmp_path, (template.path / "dvc.lock").read_text("utf-8"))
     project.succeed("git", "init", "-q", "-b", "main")
     project.succeed("git", "config", "user.name", "test")
     project.succeed("git", "config", "user.email", "test@example.org")
@@ -129,10 +137,10 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def result(
-    history: Project, accuracy: float, seed: int, model: str = "mlp", edit: tuple[str, str] = ("stages:", "stages:")
+    history: History, accuracy: float, seed: int, model: str = "mlp", edit: tuple[str, str] = ("stages:", "stages:")
 ) -> None:
-    """Commit the committed results of the project as if they were of another run."""
-    lock = (ROOT / "dvc.lock").read_text("utf-8")
+    """Commit the results of the small project as if they were of another run."""
+    lock = history.lock
     for name, old, new in (("seed", "0\n          threads", f"{seed}\n          threads"), ("model", "mlp", model)):
         assert lock.count(f"          {name}: {old}") == 1
         lock = lock.replace(f"          {name}: {old}", f"          {name}: {new}")
@@ -154,7 +162,7 @@ def measured(project: Project, metrics: str) -> None:
     lock.write_text(text)
 
 
-def test_the_recipe_with_the_best_mean_leads_whatever_its_best_run(history: Project) -> None:
+def test_the_recipe_with_the_best_mean_leads_whatever_its_best_run(history: History) -> None:
     for model, seed, accuracy in (("cnn", 0, 0.98), ("cnn", 1, 0.5), ("mlp", 0, 0.9), ("mlp", 1, 0.92)):
         result(history, accuracy, seed, model)
     ranked = leaderboard.groups()
@@ -167,7 +175,7 @@ def test_the_recipe_with_the_best_mean_leads_whatever_its_best_run(history: Proj
     assert len(ranked[0].parameters["data/raw"]) == 7
 
 
-def test_of_one_seed_only_the_newest_result_counts(history: Project) -> None:
+def test_of_one_seed_only_the_newest_result_counts(history: History) -> None:
     result(history, 0.9, seed=0)
     result(history, 0.7, seed=0)
     result(history, 0.8, seed=1)
@@ -177,7 +185,7 @@ def test_of_one_seed_only_the_newest_result_counts(history: Project) -> None:
 
 @pytest.mark.parametrize("metrics", ['{"accuracy": 1.01, "loss": 1}', '{"accuracy": 0.9, "loss": NaN}', "{}", "["])
 def test_results_that_cannot_be_are_left_out(
-    metrics: str, history: Project, capsys: pytest.CaptureFixture[str]
+    metrics: str, history: History, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result(history, 0.9, seed=0)
     measured(history, metrics)
@@ -188,7 +196,7 @@ def test_results_that_cannot_be_are_left_out(
 
 
 def test_metrics_that_the_lock_does_not_record_are_left_out(
-    history: Project, capsys: pytest.CaptureFixture[str]
+    history: History, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result(history, 0.9, seed=0)
     (history.path / "metrics/evaluate.json").write_text('{"accuracy": 0.9999, "loss": 0}')
@@ -198,11 +206,10 @@ def test_metrics_that_the_lock_does_not_record_are_left_out(
     assert "its metrics/evaluate.json is not the one that its dvc.lock records; left out" in capsys.readouterr().err
 
 
-def test_runs_of_other_code_or_libraries_are_another_recipe_and_where_the_data_lay_is_not(history: Project) -> None:
-    lock = (ROOT / "dvc.lock").read_text("utf-8")
-    digest = re.findall(r"path: mnist/models.py\n +hash: md5\n +md5: (\w+)", lock)[0]
+def test_runs_of_other_code_or_libraries_are_another_recipe_and_where_the_data_lay_is_not(history: History) -> None:
+    digest = re.findall(r"path: mnist/models.py\n +hash: md5\n +md5: (\w+)", history.lock)[0]
     for seed, old, new in (
-        (0, "folder: data/mnist", "folder: /somewhere/else"),
+        (0, "folder: data/small", "folder: /somewhere/else"),
         (1, "batch_size: 1000", "batch_size: 500"),
         (2, digest, "a" * 32),
         (3, "numpy==", "numpy==9."),
@@ -211,7 +218,7 @@ def test_runs_of_other_code_or_libraries_are_another_recipe_and_where_the_data_l
     assert sorted(group.accuracy for group in leaderboard.groups()) == [[0.91, 0.9], [0.92], [0.93]]
 
 
-def test_a_commit_without_results_is_no_run(history: Project) -> None:
+def test_a_commit_without_results_is_no_run(history: History) -> None:
     (history.path / "notes").touch()
     commit(history, "nothing has run")
     with pytest.raises(InputError, match="no commit or experiment has"):

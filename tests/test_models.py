@@ -19,7 +19,7 @@ from mnist import models, predict
 from mnist.commands import settings
 from mnist.dataset import Statistics
 from pipeline.errors import InputError
-from tests.conftest import ROOT
+from tests.conftest import SHIPPED
 
 CLASSES = ["null", "één", "T-shirt/top"]
 Made = tuple[torch.nn.Sequential, models.Description]
@@ -29,7 +29,7 @@ SPLITS = {split: dict.fromkeys(CLASSES, 5) for split in ("train", "validation", 
 @pytest.fixture(params=["mlp", "cnn"])
 def made(request: pytest.FixtureRequest) -> Made:
     """A network for images of 20×24 with weights that have seen a batch, and its description."""
-    chosen = settings.read(ROOT / "params.yaml").train.model_copy(update={"model": request.param})
+    chosen = settings.read(SHIPPED).train.model_copy(update={"model": request.param})
     torch.manual_seed(0)
     model, description = models.create(chosen, Statistics("odd", CLASSES, (20, 24), 0.13, 0.31, SPLITS))
     model(pixels(16))  # so that running means are not those they start with

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from mnist.commands import settings
-from pipeline import yaml12
+from pipeline import params, yaml12
 from pipeline.errors import InputError
-from tests.conftest import ROOT, Project
+from tests.conftest import ROOT, SHIPPED, Project
 
-TEXT = (ROOT / "params.yaml").read_text("utf-8")
-TREE = yaml12.read(ROOT / "params.yaml")
+TEXT = SHIPPED.read_text("utf-8")
+TREE = yaml12.read(SHIPPED)
 LEAVES = [(section, key) for section, keys in TREE.items() for key in keys]
 repeated = hypothesis.settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -27,6 +27,12 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.integers(), inner, max_size=3),
     max_leaves=6,
 )
+
+
+def test_the_tests_own_parameters_have_the_keys_of_the_projects() -> None:
+    ours, theirs = (set(params.flat(yaml12.read(path))) for path in (ROOT / "params.yaml", SHIPPED))
+    assert ours == theirs, "a key that is new in params.yaml belongs in tests/params.yaml too"
+
 
 VARIANTS = {
     "as it is": TEXT,

@@ -1,6 +1,7 @@
 """The pictures: what they show, asked of the figures themselves or of their pixels."""
 
 import itertools
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,7 @@ from mnist.commands import flipped
 from mnist.dataset import Array
 from mnist.history import Epoch
 from mnist.predictions import Predictions, calibration_bins, wilson
+from tests.conftest import Project
 
 DIGITS = list("0123456789")
 LETTERS = [chr(code) for code in (*range(48, 58), *range(65, 91), *range(97, 123))]  # as many as EMNIST has
@@ -162,6 +164,19 @@ def test_a_mistake_of_one_in_a_hundred_is_seen_beside_one_of_a_half() -> None:
     assert np.abs(common - rare).max() > 80
     assert len(set(right)) == 1, "what is right is grey"
     assert {"99", "1", "50", "100"} <= set(written(figure))
+
+
+@pytest.mark.slow
+def test_both_confusion_matrices_have_the_actual_class_down_the_side(project: Project) -> None:
+    """DVC's chart and our picture, as scikit-learn's: a row for each actual class, the first one on top."""
+    axes = plots.confusion(made_up(DIGITS)).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "actual")
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+    shown = json.loads(project.succeed("dvc", "plots", "show", "Confusion", "--json"))
+    (chart,) = (each["content"] for each in shown["data"]["Confusion"])
+    across, down = (chart["spec"]["encoding"][way] for way in "xy")
+    assert (across["field"], across["title"]) == ("predicted", "predicted")
+    assert (down["field"], down["title"], down["sort"]) == ("actual", "actual", "ascending")
 
 
 def test_mistakes_have_a_scale_of_their_own() -> None:

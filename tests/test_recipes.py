@@ -10,22 +10,21 @@ from mnist.hyperparameters import Hyperparameters
 from pipeline import params, yaml12
 from pipeline.errors import InputError
 from stages.normalise import Normalise
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SHIPPED
 
-NAMES = ["article", "best", "cnn", "default", "mlp"]
+NAMES = ["article", "best", "cnn", "default", "mlp"]  # there may be more, of anybody's
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copy(SHIPPED, tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_every_recipe_says_what_it_is() -> None:
-    assert sorted(recipe.names()) == NAMES
-    assert all(len(description) > 20 for description in recipe.names().values())
+def test_every_shipped_recipe_says_what_it_is() -> None:
+    assert all(len(recipe.names()[name]) > 20 for name in NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,12 +50,12 @@ def test_comments_and_other_values_stay(folder: Path, name: str) -> None:
     assert settings.read().plot.images == 7
 
 
-def test_the_default_recipe_takes_params_yaml_back_to_what_it_was(folder: Path) -> None:
+def test_the_default_recipe_takes_params_yaml_back_to_what_was_shipped(folder: Path) -> None:
     before = settings.read()
     recipe.apply("best")
     recipe.apply("default")
     assert settings.read() == before
-    assert (folder / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
+    assert (folder / "params.yaml").read_bytes() == SHIPPED.read_bytes()
 
 
 @pytest.mark.usefixtures("folder")
@@ -76,7 +75,7 @@ def test_a_recipe_that_is_not_there_changes_nothing_and_names_a_close_one(folder
 
 
 def test_a_file_that_is_wrong_is_not_rewritten(folder: Path) -> None:
-    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8").replace("epochs: 10", "epochs: 0"))
+    (folder / "params.yaml").write_text(SHIPPED.read_text("utf-8").replace("epochs: 10", "epochs: 0"))
     before = (folder / "params.yaml").read_bytes()
     with pytest.raises(InputError, match=r"train\.epochs"):
         recipe.apply("mlp")

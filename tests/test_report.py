@@ -1,10 +1,14 @@
 """The report's tables: what stands in them is what the runs came to."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 
-from mnist import metrics, predictions
-from mnist.commands import compare, report
+from mnist import metrics, predictions, results
+from mnist.commands import compare, figures, leaderboard, report
+from mnist.history import Epoch
 from tests.test_compare import CLASSES, answering, pair
 
 
@@ -52,6 +56,21 @@ def test_the_differences_are_in_the_column_of_b() -> None:
     ]
     assert rows["images only this one is right on"] == ["30", "80"]
     assert rows["p (exact McNemar)"] == ["", compare.chance(found["p_value"])]
+
+
+def test_no_figure_is_minus_zero() -> None:
+    certain, less = answering(np.ones(4000, bool), sure=1.0), answering(np.ones(4000, bool), sure=0.99999)
+    found = compare.of(less, certain)
+    assert json.dumps(found["b"]["loss"]) == "0.0"
+    assert json.dumps(results.rounded({"loss": -0.0})) == '{"loss": 0.0}'
+    assert -0.00005 < found["loss_difference"] < 0
+    one_fewer = np.arange(25_000) > 0
+    nearly = compare.of(answering(np.ones(25_000, bool)), answering(one_fewer))
+    assert -0.00005 < nearly["accuracy_difference"] < 0
+    shown = [*compare.lines(found), *compare.lines(nearly), *map(str, report.measured([certain]))]
+    shown += [*map(str, report.differences(found)), leaderboard.spread(-0.0, -0.00001), leaderboard.spread(-0.0, None)]
+    shown += [str(Epoch(1, 0.1, -0.0, -0.0, 0.5)), figures.signed(-0.004, 2)]
+    assert [line for line in shown if re.search(r"-0(\.0+)?(?![\d.])", line)] == []
 
 
 def sure(confidence: list[float]) -> predictions.Predictions:

@@ -20,9 +20,9 @@ from mnist.history import Epoch, of_training
 from mnist.hyperparameters import Hyperparameters
 from pipeline import resume
 from pipeline.errors import InputError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SHIPPED
 
-DEFAULTS = settings.read(ROOT / "params.yaml").train
+DEFAULTS = settings.read(SHIPPED).train
 
 
 @pytest.fixture(scope="module")

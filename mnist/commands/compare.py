@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from mnist import predictions
 from mnist.commands import runs
+from mnist.commands.figures import plain, signed
 from mnist.commands.runs import Run
 from pipeline import console
 from pipeline.errors import InputError
@@ -92,6 +94,12 @@ def check_comparable(a: Run, b: Run) -> None:
             f"{a.revision} and {b.revision}: other test images ({a.dataset}, {b.dataset}); only runs measured on the "
             "same ones can be compared"
         )
+    unlike = np.flatnonzero(a.predictions.actual != b.predictions.actual)
+    if len(unlike):
+        raise InputError(
+            f"{a.revision} and {b.revision}: other actual classes of the same test images, the first at {unlike[0]:,}, "
+            "so one of them was edited; `dvc repro -fs evaluate` recreates the workspace's"
+        )
 
 
 def summary(run: Run, measured: dict[str, Any]) -> dict[str, Any]:
@@ -112,12 +120,12 @@ def sentence(found: dict[str, Any]) -> str:
         return f"A and B are right on the same {found['n']:,} images."
     if not significant(found):
         return (
-            f"B differs by {points:+.2f} points, 95 % between {low:+.2f} and {high:+.2f}; "
+            f"B differs by {signed(points, 2)} points, 95 % between {signed(low, 2)} and {signed(high, 2)}; "
             f"on these {found['n']:,} images that may be chance."
         )
     better, low, high = ("better", low, high) if points > 0 else ("worse", -high, -low)
     return (
-        f"B is {better} by {abs(points):.2f} points, 95 % between {low:.2f} and {high:.2f}; "
+        f"B is {better} by {plain(abs(points), 2)} points, 95 % between {plain(low, 2)} and {plain(high, 2)}; "
         f"this is more than chance on these {found['n']:,} images; it does not say how another seed would do."
     )
 
@@ -148,18 +156,19 @@ def lines(found: dict[str, Any]) -> list[str]:
     shown.append("")
     for name, run in (("accuracy of A", a), ("accuracy of B", b)):
         shown.append(
-            f"{name:{width}}  {run['accuracy']:.4f}  95 % {run['accuracy_low']:.4f} to {run['accuracy_high']:.4f}"
+            f"{name:{width}}  {plain(run['accuracy'])}  95 % {plain(run['accuracy_low'])} to "
+            f"{plain(run['accuracy_high'])}"
         )
     shown += [
-        f"{'difference (paired)':{width}}  {found['accuracy_difference']:+.4f}  95 % {found['difference_low']:+.4f} to "
-        f"{found['difference_high']:+.4f}",
+        f"{'difference (paired)':{width}}  {signed(found['accuracy_difference'])}  95 % "
+        f"{signed(found['difference_low'])} to {signed(found['difference_high'])}",
         f"{'only A is right on':{width}}  {found['only_a_right']:,} images",
         f"{'only B is right on':{width}}  {found['only_b_right']:,} images",
         f"{'p (exact McNemar)':{width}}  {chance(found['p_value'])}",
-        f"{'loss':{width}}  {a['loss']:.4f} → {b['loss']:.4f}  difference {found['loss_difference']:+.4f}  95 % "
-        f"{found['loss_difference_low']:+.4f} to {found['loss_difference_high']:+.4f}",
+        f"{'loss':{width}}  {plain(a['loss'])} → {plain(b['loss'])}  difference {signed(found['loss_difference'])}  "
+        f"95 % {signed(found['loss_difference_low'])} to {signed(found['loss_difference_high'])}",
     ]
     for name in moved_most(found):
         recall = found["recall"][name]
-        shown.append(f"{f'recall of {name}':{width}}  {recall['a']:.4f} → {recall['b']:.4f}")
+        shown.append(f"{f'recall of {name}':{width}}  {plain(recall['a'])} → {plain(recall['b'])}")
     return [*shown, "", sentence(found)]

@@ -15,6 +15,7 @@ import numpy as np
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mnist.commands.figures import plain
 from pipeline import git, lock
 from pipeline.errors import InputError
 
@@ -171,7 +172,7 @@ def show(table: list[dict[str, Any]]) -> None:
             str(row["n"]),
             spread(row["accuracy_mean"], row["accuracy_std"]),
             spread(row["loss_mean"], row["loss_std"]),
-            f"{row['best']:.4f}",
+            plain(row["best"]),
             "" if row["p_value"] is None else f"{row['p_value']:.2g}",
         )
     Console().print(shown)
@@ -180,4 +181,4 @@ def show(table: list[dict[str, Any]]) -> None:
 
 def spread(mean: float, std: float | None) -> str:
     """`mean ± std`, or the mean alone."""
-    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
+    return plain(mean) if std is None else f"{plain(mean)} ± {plain(std)}"

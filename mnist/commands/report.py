@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mnist.commands import compare, runs
+from mnist.commands.figures import plain, signed
 from mnist.commands.runs import Run
 from pipeline import console, files
 
@@ -59,20 +60,20 @@ def measured(chosen: list[Run]) -> list[tuple[str, list[str]]]:
     single = [name for name, value in each[0].items() if isinstance(value, float) and name not in intervals]
     return [
         *((name.replace("_", " "), [with_interval(found, name) for found in each]) for name in single),
-        *((f"recall of {name}", [f"{found['recall'][name]:.4f}" for found in each]) for name in each[0]["recall"]),
+        *((f"recall of {name}", [plain(found["recall"][name]) for found in each]) for name in each[0]["recall"]),
     ]
 
 
 def with_interval(found: dict[str, Any], name: str) -> str:
     """A metric, with its 95 % interval if it has one."""
-    interval = f" (95 % {found[f'{name}_low']:.4f}–{found[f'{name}_high']:.4f})" if f"{name}_low" in found else ""
-    return f"{found[name]:.4f}{interval}"
+    ends = [plain(found[f"{name}_{end}"]) for end in ("low", "high") if f"{name}_{end}" in found]
+    return plain(found[name]) + (f" (95 % {'–'.join(ends)})" if ends else "")
 
 
 def differences(found: dict[str, Any]) -> list[tuple[str, list[str]]]:
     """Rows for what only a pair of runs has, in the column of B."""
     return [
-        (label, ["", f"{found[value]:+.4f} (95 % {found[low]:+.4f} to {found[high]:+.4f})"])
+        (label, ["", f"{signed(found[value])} (95 % {signed(found[low])} to {signed(found[high])})"])
         for label, value, low, high in (
             ("difference in accuracy", "accuracy_difference", "difference_low", "difference_high"),
             ("difference in loss", "loss_difference", "loss_difference_low", "loss_difference_high"),

@@ -16,9 +16,9 @@ from mnist.commands import settings
 from pipeline import files, params, resume, stage, yaml12
 from pipeline import running as running_now
 from pipeline.errors import InputError
-from tests.conftest import LONG, PATIENCE, PIPELINE, ROOT, Project, from_on
+from tests.conftest import LONG, PATIENCE, PIPELINE, SHIPPED, Project, from_on
 
-PARAMS = params.flat(yaml12.read(ROOT / "params.yaml"))
+PARAMS = params.flat(yaml12.read(SHIPPED))
 ANOTHER: dict[str, Any] = {  # a valid value that differs, where one more is not valid
     "dataset.folder": "data/other", "dataset.download": "mnist", "normalise.mean": 0.4, "normalise.std": 0.4,
     "train.model": "cnn", "train.loss": "nll", "train.optimizer": "adam", "train.schedule": "cosine",

@@ -1,0 +1,79 @@
+"""What a command's surroundings may do to it: a line at most, and never a traceback."""
+
+import json
+import subprocess
+
+import pytest
+
+from tests.conftest import ROOT, Project
+from tests.test_leaderboard import History, history, result
+
+__all__ = ["history"]
+COMPARE = "python -m mnist compare HEAD HEAD"
+
+
+CLOSED = "exec 3> >(true); wait $!"  # a pipe that nobody reads any more
+
+
+def shell(project: Project, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return project.run("bash", "-c", f"set -o pipefail; {command}", **environment)
+
+
+@pytest.mark.parametrize("action", ["error", "error::RuntimeWarning", "default", "ignore"])
+def test_a_warning_of_a_library_is_a_line_whatever_python_is_told(action: str, history: History) -> None:
+    for seed, (model, accuracy) in enumerate([("mlp", 0.8), ("mlp", 0.82), ("cnn", 0.9), ("cnn", 0.9)]):
+        result(history, accuracy, seed, model)
+    done = history.run("python", "-m", "mnist", "leaderboard", "--json", PYTHONWARNINGS=action, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert [row["n"] for row in json.loads(done.stdout)] == [2, 2]
+    assert [line[:23] for line in done.stderr.splitlines()] == ["warning: Precision loss"] * (action != "ignore")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["stages.train", "stages.evaluate", "mnist fingerprint"])
+def test_too_little_memory_for_torch_is_a_line(command: str, project: Project) -> None:
+    done = shell(project, f"ulimit -v 300000; exec python -m {command}", OPENBLAS_NUM_THREADS="1")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: memory: too little is free for this (lib")
+    assert line.endswith("; end other programs, or allow more (`ulimit -v` says how much)")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("python -m mnist recipe > /dev/full", "No space left on device; make room on the disk"),
+        ("python -m mnist --help > /dev/full", "No space left on device; make room on the disk"),
+        ("python -m stages.normalise > /dev/full", "No space left on device; make room on the disk"),
+        (f"{CLOSED}; python -m stages.normalise >&3", "Broken pipe; let what reads it read to the end"),
+        (f"{CLOSED}; python -m mnist leaderboard --json >&3", "Broken pipe; let what reads it read to the end"),
+    ],
+)
+def test_an_output_that_takes_nothing_is_a_line(command: str, says: str, project: Project) -> None:
+    before = project.hashes()
+    done = shell(project, command)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.endswith(f"{says}\n")
+    assert done.stderr.count("\n") == 1
+    assert project.hashes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1:strict"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONOPTIMIZE": "2"},
+        {"PYTHONWARNINGS": "error"},
+        {"PYTHONHASHSEED": "7", "PYTHONDEVMODE": "0"},
+    ],
+    ids=str,
+)
+def test_what_python_is_told_costs_no_answer(environment: dict[str, str], project: Project) -> None:
+    done = shell(project, COMPARE, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "A and B are right on the same 300 images." in done.stdout
