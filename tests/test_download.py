@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import json
+import re
 import socket
 import struct
 import sys
@@ -20,6 +21,8 @@ from torchvision import datasets
 import mnist.raw
 from mnist import idx, sources
 from pipeline.errors import InputError
+from pipeline.params import literals
+from stages.download import Dataset
 from tests.conftest import FASHION, Project, needs_fashion
 
 pytestmark = pytest.mark.slow
@@ -146,6 +149,18 @@ def test_emnist_comes_upright_and_its_letters_count_from_0(
     assert description.classes == classes
     assert np.array_equal(fetched_images["train"], images)
     assert np.array_equal(fetched_labels["test"], labels)
+
+
+@pytest.mark.parametrize("name", literals(Dataset.model_fields["download"].annotation))
+def test_every_word_that_params_accept_is_asked_of_a_mirror(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(InputError, match=f"{name} cannot be fetched") as raised:
+        sources.open_torchvision(name, str(tmp_path), "train")
+    assert re.search("Connection refused|Error downloading", str(raised.value))
 
 
 @needs_fashion

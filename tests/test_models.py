@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file, save
 from torch import Tensor
+from torch.nn import Module
 from torchvision import transforms
 
 from mnist import models, predict
@@ -26,7 +28,7 @@ Made = tuple[torch.nn.Sequential, models.Description]
 SPLITS = {split: dict.fromkeys(CLASSES, 5) for split in ("train", "validation", "test")}
 
 
-@pytest.fixture(params=["mlp", "cnn"])
+@pytest.fixture(params=models.NETWORKS)
 def made(request: pytest.FixtureRequest) -> Made:
     """A network for images of 20×24 with weights that have seen a batch, and its description."""
     chosen = settings.read(SHIPPED).train.model_copy(update={"model": request.param})
@@ -170,10 +172,17 @@ def cnn(x: Tensor, weights: dict[str, Tensor], training: bool) -> Tensor:
     return F.linear(x.flatten(1), weights["16.weight"], weights["16.bias"])
 
 
+# of each network what it computes, and how many parameters it has for MNIST
+BY_HAND: dict[str, tuple[Callable[[Tensor, dict[str, Tensor], bool], Tensor], int]] = {
+    "mlp": (mlp, 109_386),
+    "cnn": (cnn, 31_770),
+}
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_a_network_computes_what_is_written_out_by_hand(made: Made, training: bool) -> None:
     model, description = made
-    by_hand = {"mlp": mlp, "cnn": cnn}[description.model]
+    by_hand, _ = BY_HAND[description.model]
     images, weights = pixels(32), {name: value.clone() for name, value in model[1].state_dict().items()}
     mean, std = (model.state_dict()[f"normalise.{name}"] for name in ("mean", "std"))
     assert (mean.item(), std.item()) == pytest.approx((0.13, 0.31))
@@ -192,12 +201,11 @@ def test_a_network_that_takes_normalised_pixels_refuses_the_file(made: Made, tmp
         network.load_state_dict(weights)
 
 
-def test_for_mnist_the_networks_have_the_parameters_that_they_say() -> None:
-    counts = {
-        name: sum(weights.numel() for weights in network(28, 28, 10).parameters())
-        for name, network in models.NETWORKS.items()
-    }
-    assert counts == {"mlp": 109_386, "cnn": 31_770}
+@pytest.mark.parametrize(("name", "network"), models.NETWORKS.items())
+def test_for_mnist_a_network_has_the_parameters_that_it_says(name: str, network: Callable[..., Module]) -> None:
+    count = sum(weights.numel() for weights in network(28, 28, 10).parameters())
+    assert count == BY_HAND[name][1]
+    assert f"{count:,} parameters" in str(network.__doc__)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 10, 1000])

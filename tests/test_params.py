@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 from mnist.commands import settings
 from pipeline import params, yaml12
 from pipeline.errors import InputError
+from pipeline.params import literals
 from tests.conftest import ROOT, SHIPPED, Project
 
 TEXT = SHIPPED.read_text("utf-8")
 TREE = yaml12.read(SHIPPED)
+SCHEMAS: dict[str, Any] = {name: field.annotation for name, field in settings.Settings.model_fields.items()}
 LEAVES = [(section, key) for section, keys in TREE.items() for key in keys]
 repeated = hypothesis.settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -140,3 +143,13 @@ def test_several_mistakes_are_counted(tmp_path: Path) -> None:
     path.write_text(TEXT.replace("epochs: 10 ", "epochs: 0 ").replace("threads: 1 ", "threads: 0 "), "utf-8")
     with pytest.raises(InputError, match=r"train\.epochs: .* \(1 more after this\)"):
         settings.read(path)
+
+
+WORDED = [(section, key) for section, key in LEAVES if literals(SCHEMAS[section].model_fields[key].annotation)]
+
+
+@pytest.mark.parametrize(("section", "key"), WORDED)
+def test_the_comment_beside_a_parameter_names_every_word_that_it_takes(section: str, key: str) -> None:
+    (comment,) = re.findall(rf"^{section}:\n(?:  .*\n)*?  {key}: ((?:.*\n)(?: {{10}}.*\n)*)", TEXT, re.MULTILINE)
+    words = literals(SCHEMAS[section].model_fields[key].annotation)
+    assert set(words) <= set(re.findall(r"[\w-]+", comment))

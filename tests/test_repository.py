@@ -1,4 +1,4 @@
-"""What surrounds the code: the workflow of CI, the changelog, what git ignores."""
+"""What surrounds the code: the workflow of CI, the changelog, what git ignores, the rows of tests/breaking.py."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.breaking import BREAKS, Break
 from tests.conftest import ROOT, Project
 
 WORKFLOW = YAML(typ="safe").load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
@@ -59,3 +60,9 @@ def test_git_ignores_an_environment_even_if_it_is_a_link(link: bool, tmp_path: P
     checkout.succeed("git", "init", "-q")
     (checkout.path / ".gitignore").write_text((ROOT / ".gitignore").read_text("utf-8"), "utf-8")
     assert checkout.succeed("git", "status", "--short") == "?? .gitignore\n"
+
+
+@pytest.mark.parametrize("row", BREAKS.values(), ids=list(BREAKS))
+def test_what_a_row_breaks_and_the_tests_that_see_it_are_there(row: Break) -> None:
+    assert row.old in (ROOT / row.file).read_text("utf-8")
+    assert (ROOT / row.tests.split()[0]).is_file()

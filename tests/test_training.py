@@ -67,7 +67,7 @@ def plain_losses(model: nn.Module, images: list[np.ndarray[Any, Any]], labels: l
 
 
 @pytest.mark.parametrize("shift", [0, 2])
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("model", models.NETWORKS)
 def test_step_by_step_the_losses_are_those_of_the_articles_loop(
     model: str, shift: int, split: dataset.Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +109,7 @@ class ReadingBack(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("model", models.NETWORKS)
 def test_nothing_is_read_back_at_each_step(model: str, split: dataset.Split) -> None:
     counts = []
     for size in (40, 80):  # 20 steps, and 10
@@ -123,7 +123,7 @@ def test_nothing_is_read_back_at_each_step(model: str, split: dataset.Split) -> 
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("model", models.NETWORKS)
 def test_on_a_gpu_the_losses_are_those_of_the_cpu_and_the_same_each_time(model: str, split: dataset.Split) -> None:
     losses = []
     for device in ("cpu", "cuda", "cuda"):
