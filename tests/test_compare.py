@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnist import paired
-from mnist.commands import compare
+from mnist import history, paired, plots, predictions
+from mnist.commands import compare, flipped
 from mnist.commands.runs import Run
 from mnist.dataset import Array
 from mnist.history import Epoch
@@ -95,6 +95,47 @@ def pair() -> tuple[Run, Run]:
     image = np.arange(1000)
     a, b = image >= 100, (image < 80) | (image >= 130)
     return answering(a, {"train.seed": 0}, "A", 0.7), answering(b, {"train.seed": 1}, "B", 0.9)
+
+
+def keep(path: Path, *runs: Run) -> Project:
+    """A repository with a commit and a tag for each run, and nothing in it that DVC would have to bring."""
+    project = Project(path)
+    for folder in ("metrics", "data/raw", "data/normalised"):
+        (path / folder).mkdir(parents=True)
+    project.succeed("git", "init", "-q")
+    project.succeed("git", "config", "user.name", "test")
+    project.succeed("git", "config", "user.email", "test@example.org")
+    for run in runs:
+        parameters = {"train": {key.removeprefix("train."): value for key, value in run.parameters.items()}}
+        stage = {
+            "cmd": "true",
+            "params": {"params.yaml": parameters},
+            "outs": [{"path": str(predictions.FILE), "md5": "0" * 32}],
+        }
+        files = {file: {"sha256": digest} for file, digest in run.test_files.items()}
+        for file, content in {
+            "params.yaml": parameters,
+            "dvc.lock": {"schema": "2.0", "stages": {"evaluate": stage}},
+            "data/raw/dataset.json": {"name": run.dataset, "classes": run.predictions.classes, "files": files},
+        }.items():
+            (path / file).write_text(json.dumps(content))
+        predictions.write(run.predictions, path / predictions.FILE)
+        history.write(run.history, path / history.FILE)
+        np.save(path / "data/normalised/test_images.npy", images_of(run))
+        commit(project, run.revision)
+        project.succeed("git", "tag", run.revision)
+    return project
+
+
+def images_of(run: Run) -> Array:
+    """An image for each answer, of which no two neighbours are alike."""
+    return np.arange(len(run.predictions.actual) * 16, dtype=np.uint8).reshape(-1, 4, 4)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The runs of `pair` in a repository."""
+    return keep(tmp_path_factory.mktemp("kept"), *pair())
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +316,37 @@ def test_runs_on_other_images_or_classes_are_not_compared() -> None:
         for other in runs:
             with pytest.raises(InputError, match=what):
                 compare.of(a, other)
+
+
+def test_the_command_prints_lines_or_one_json_object_of_what_the_commits_hold(
+    kept: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(kept.path)
+    found = compare.of(*pair())
+    compare.compare("A", "B")
+    assert capsys.readouterr().out.splitlines() == compare.lines(found)
+    compare.compare("A", "B", as_json=True)
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(found))
+
+
+def test_the_gate_is_open_to_what_is_better_or_the_same(kept: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(kept.path)
+    compare.compare("A", "B", gate=True)
+    compare.compare("A", "A", gate=True)
+    compare.compare("B", "A")
+    with pytest.raises(InputError, match="^A is significantly less accurate than B"):
+        compare.compare("B", "A", gate=True)
+
+
+def test_the_images_drawn_are_those_of_the_first_with_the_answers_of_both(
+    kept: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(kept.path)
+    compare.compare("A", "B", images=tmp_path / "drawn.png")
+    a, b = pair()
+    plots.settle()
+    plots.save(flipped.draw(images_of(a), a.predictions, b.predictions), tmp_path / "expected.png")
+    assert (tmp_path / "drawn.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
 @pytest.mark.slow

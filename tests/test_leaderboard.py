@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
+import typer
 from scipy import stats
 
 from mnist.commands import leaderboard
@@ -165,6 +166,32 @@ def test_the_recipe_with_the_best_mean_leads_whatever_its_best_run(history: Proj
     assert ranked[0].loss == pytest.approx([0.08, 0.1])
     assert ranked[0].parameters.keys().isdisjoint({"train.seed", "plot.images"})
     assert len(ranked[0].parameters["data/raw"]) == 7
+
+
+def test_the_ranking_is_printed_as_a_table_as_json_or_as_csv(
+    history: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model, seed, accuracy in (("mlp", 0, 0.75), ("mlp", 1, 0.25), ("cnn", 0, 0.875)):
+        result(history, accuracy, seed, model)
+    expected: list[dict[str, object]] = [
+        {"params": {"train.model": "cnn"}, "n": 1, "accuracy_mean": 0.875, "accuracy_std": None, "loss_mean": 0.125,
+         "loss_std": None, "best": 0.875, "p_value": None},
+        {"params": {"train.model": "mlp"}, "n": 2, "accuracy_mean": 0.5, "accuracy_std": 0.125**0.5, "loss_mean": 0.5,
+         "loss_std": 0.125**0.5, "best": 0.75, "p_value": None},
+    ]  # fmt: skip
+    leaderboard.leaderboard(as_json=True)
+    assert json.loads(capsys.readouterr().out) == expected
+    leaderboard.leaderboard(as_csv=True)
+    names = list(expected[0])[1:]
+    assert list(csv.reader(capsys.readouterr().out.splitlines())) == [
+        ["train.model", *names],
+        *([model, *("" if row[name] is None else str(row[name]) for name in names)]
+          for model, row in zip(("cnn", "mlp"), expected, strict=True)),
+    ]  # fmt: skip
+    leaderboard.leaderboard()
+    assert capsys.readouterr().out.splitlines()[0].split() == ["parameters", "runs", "accuracy", "loss", "best", "p"]
+    with pytest.raises(typer.BadParameter, match="exclude each other"):
+        leaderboard.leaderboard(as_json=True, as_csv=True)
 
 
 def test_of_one_seed_only_the_newest_result_counts(history: Project) -> None:
