@@ -104,6 +104,36 @@ def test_images_without_any_contrast_have_no_deviation_to_divide_by(raw: Path, t
     assert normalise(tmp_path / "raw", tmp_path, std=0.5).mean == pytest.approx(7 / 255)
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("statistics.json", b'"mean"', b'"meen"', "/statistics.json: mean: Field required"),
+        ("statistics.json", b'"9": ', b'"x": ', "/statistics.json: counts: not of each class in each split"),
+        ("statistics.json", b"", None, "/statistics.json: cannot be read (No such file or directory)"),
+        ("train_images.npy", b"", None, "/train_images.npy: cannot be used ([Errno 2] No such file or directory: "),
+        ("train_images.npy", b"|u1", b"|i1", "/train_images.npy: holds int8 where bytes are expected"),
+        ("train_labels.npy", b"\0\4\1", b"\0\4\2", "/train_labels.npy: not what statistics.json counts"),
+        ("train_labels.npy", b"(1000,)", b"(999,) ", ": train: (1000, 28, 28) images and (999,) labels are not what "),
+        ("train_images.npy", b"28, 28)", b"14, 56)", ": train: (1000, 14, 56) images and (1000,) labels are not what "),
+    ],
+)
+def test_normalised_data_that_are_damaged_are_named_with_the_remedy(
+    file: str, old: bytes, new: bytes | None, says: str, raw: Path, tmp_path: Path
+) -> None:
+    normalise(raw, tmp_path)
+    path = tmp_path / file
+    content = path.read_bytes()
+    assert old in content
+    path.unlink()
+    if new is not None:
+        path.write_bytes(content.replace(old, new, 1))
+    with pytest.raises(InputError) as error:
+        dataset.load("train", tmp_path)
+    assert str(error.value).startswith(f"{tmp_path}{says}")
+    assert str(error.value).endswith("; `dvc repro` recreates it")
+    assert dataset.array(tmp_path / "test_labels.npy").shape == (300,)
+
+
 @pytest.mark.parametrize("count", [1, splits.CHUNK - 1, splits.CHUNK, 2 * splits.CHUNK + 1])
 def test_more_images_than_fit_into_memory_at_a_time_make_no_difference(count: int, tmp_path: Path) -> None:
     random = np.random.RandomState(0)
