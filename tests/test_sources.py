@@ -56,6 +56,8 @@ def test_classes_are_named_by_the_lines_of_classes_txt(folder: Path, raw: Path) 
     (folder / "classes.txt").write_text("\n".join(names) + "\n", "utf-8")
     sources.copy(folder, raw)
     assert mnist.raw.load(raw)[0].classes == names
+    text = (raw / "dataset.json").read_text("utf-8")
+    assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
 
 
 def test_classes_txt_may_come_from_windows(folder: Path, raw: Path) -> None:
