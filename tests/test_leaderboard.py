@@ -96,6 +96,7 @@ def test_rows_show_the_parameters_in_which_recipes_differ() -> None:
     written = list(csv.reader(leaderboard.written(table).splitlines()))
     assert written[0] == ["train.model", "train.shift", *CNN.row(CNN)]
     assert written[1][:4] == ["cnn", "0", "2", str(mean(CNN.accuracy))]
+    assert leaderboard.written(leaderboard.rows([CNN])).splitlines()[0] == ",".join(CNN.row(CNN))
 
 
 @pytest.mark.parametrize("columns", [100, 62])

@@ -71,6 +71,14 @@ def test_probabilities_are_written_with_no_more_digits_than_they_need(tmp_path: 
     assert (tmp_path / "written").read_text() == "index,actual,predicted,p0,p1\n0,a,b,0.1,0.9\n"
 
 
+def test_predictions_are_of_the_images_with_their_labels() -> None:
+    answers = Predictions(["a", "b"], np.array([0, 1]), np.array([1, 1]), np.full((2, 2), 0.5, np.float32))
+    predictions.check_same_images(answers, np.array([0, 1], np.uint8))
+    for labels in ([0, 0], [0, 1, 0]):
+        with pytest.raises(InputError, match=r"predictions\.csv: is not of the test images at hand; `dvc repro` recre"):
+            predictions.check_same_images(answers, np.array(labels, np.uint8))
+
+
 def test_metrics_leave_out_what_was_not_measured_and_are_never_nan(tmp_path: Path) -> None:
     results.write_metrics({"loss": 0.123456789, "accuracy": None, "recall": {"ä": 1 / 3}}, tmp_path / "metrics.json")
     text = (tmp_path / "metrics.json").read_text("utf-8")
