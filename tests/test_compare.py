@@ -227,6 +227,7 @@ def test_a_comparison_agrees_with_what_the_predictions_come_to_by_definition() -
     for side, run, right, sure in (("a", a, 900, 0.7), ("b", b, 950, 0.9)):
         loss = -(right * math.log(sure) + (1000 - right) * math.log((1 - sure) / 3)) / 1000
         assert found[side]["revision"] == run.revision
+        assert found[side].keys().isdisjoint({"n", "recall"})
         assert [found[side][name] for name in ("accuracy", "accuracy_low", "accuracy_high", "loss")] == pytest.approx(
             [right / 1000, *wilson(right, 1000), loss], rel=1e-6
         )
@@ -254,6 +255,12 @@ def test_worse_is_better_seen_from_the_other_side() -> None:
     assert numbers(better) == pytest.approx([5, 100 * low, 100 * high], abs=0.006)
 
 
+def test_a_difference_of_less_than_a_point_can_be_more_than_chance() -> None:
+    found = compare.of(answering(np.arange(4000) >= 20), answering(np.ones(4000, bool)))
+    assert compare.sentence(found).startswith("B is better by 0.50 points")
+    assert not compare.significant({"p_value": compare.SIGNIFICANT})
+
+
 def test_a_difference_that_may_be_chance_has_its_sign_and_no_verdict() -> None:
     a, _ = pair()
     found = compare.of(a, answering(a.predictions.predicted == a.predictions.actual))
@@ -270,7 +277,7 @@ def test_a_difference_that_may_be_chance_has_its_sign_and_no_verdict() -> None:
     assert numbers(compare.sentence(compare.of(answering(right), a)))[0] == -0.4
 
 
-@pytest.mark.parametrize(("p", "shown"), [(1.0, "1"), (0.0312, "0.031"), (2.5e-299, "2.5e-299")])
+@pytest.mark.parametrize(("p", "shown"), [(1.0, "1"), (0.0312, "0.031"), (2.5e-299, "2.5e-299"), (1e-300, "< 1e-300")])
 def test_chance_has_two_digits(p: float, shown: str) -> None:
     assert compare.chance(p) == shown
 
@@ -318,8 +325,9 @@ def test_the_lines_tell_what_differs_and_by_how_much() -> None:
 def test_the_parameters_and_the_code_that_differ_are_named() -> None:
     a, b = pair()
     assert compare.lines(compare.of(a, a))[2:4] == ["no parameter differs", ""]
-    changed = replace(b, code={"mnist/models.py": "0" * 32, "mnist/linear.py": "1" * 32})
-    assert compare.lines(compare.of(a, changed))[2:5] == [
+    made = replace(a, code={"mnist/raw.py": "0" * 32, "mnist/models.py": "1" * 32})
+    changed = replace(b, code={"mnist/raw.py": "0" * 32, "mnist/models.py": "2" * 32, "mnist/linear.py": "3" * 32})
+    assert compare.lines(compare.of(made, changed))[2:5] == [
         "train.seed           0 → 1",
         "the code differs: mnist/linear.py, mnist/models.py",
         "",
@@ -334,14 +342,19 @@ def test_the_parameters_and_the_code_that_differ_are_named() -> None:
 
 def test_runs_on_other_images_or_classes_are_not_compared() -> None:
     a, _ = pair()
-    others = {
-        "other test images": [replace(a, test_files={"t10k": "1" * 64}), answering(np.ones(999, bool))],
-        "other classes": [replace(a, predictions=replace(a.predictions, classes=["cat", "dog", "emu", "gnu"]))],
-    }
-    for what, runs in others.items():
-        for other in runs:
-            with pytest.raises(InputError, match=what):
-                compare.of(a, other)
+    b = replace(a, revision="B")
+    images = "A and B: other test images (animals, animals); only runs measured on the same ones can be compared"
+    for other, says in (
+        (replace(b, test_files={"t10k": "1" * 64}), images),
+        (answering(np.ones(999, bool), revision="B"), images),
+        (
+            replace(b, predictions=replace(a.predictions, classes=["cat", "dog", "emu", "gnu"])),
+            "A and B: other classes; only runs on one data set can be compared",
+        ),
+    ):
+        with pytest.raises(InputError) as error:
+            compare.of(a, other)
+        assert str(error.value) == says
 
 
 def test_the_command_prints_lines_or_one_json_object_of_what_the_commits_hold(

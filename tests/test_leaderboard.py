@@ -196,11 +196,13 @@ def test_the_ranking_is_printed_as_a_table_as_json_or_as_csv(
 
 
 def test_of_one_seed_only_the_newest_result_counts(history: Project) -> None:
+    reordered = ("epochs: 10\n          batch_size: 64", "batch_size: 64\n          epochs: 10")
+    result(history, 0.6, seed=2)
     result(history, 0.9, seed=0)
-    result(history, 0.7, seed=0)
+    result(history, 0.7, seed=0, edit=reordered)
     result(history, 0.8, seed=1)
     (group,) = leaderboard.groups()
-    assert group.accuracy == [0.8, 0.7]
+    assert group.accuracy == [0.8, 0.7, 0.6]
 
 
 @pytest.mark.parametrize("metrics", ['{"accuracy": 1.01, "loss": 1}', '{"accuracy": 0.9, "loss": NaN}', "{}", "["])
@@ -212,7 +214,8 @@ def test_results_that_cannot_be_are_left_out(
     commit(history, "damaged")
     (group,) = leaderboard.groups()
     assert group.accuracy == [0.9]
-    assert capsys.readouterr().err.endswith("its dvc.lock or metrics/evaluate.json is damaged; left out\n")
+    head = history.succeed("git", "rev-parse", "HEAD")[:7]
+    assert capsys.readouterr().err == f"{head}: its dvc.lock or metrics/evaluate.json is damaged; left out\n"
 
 
 def test_metrics_that_the_lock_does_not_record_are_left_out(
@@ -223,7 +226,9 @@ def test_metrics_that_the_lock_does_not_record_are_left_out(
     commit(history, "edited by hand")
     (group,) = leaderboard.groups()
     assert group.accuracy == [0.9]
-    assert "its metrics/evaluate.json is not the one that its dvc.lock records; left out" in capsys.readouterr().err
+    head = history.succeed("git", "rev-parse", "HEAD")[:7]
+    says = "its metrics/evaluate.json is not the one that its dvc.lock records; left out"
+    assert capsys.readouterr().err == f"{head}: {says}\n"
 
 
 def test_runs_of_other_code_or_libraries_are_another_recipe_and_where_the_data_lay_is_not(history: Project) -> None:
@@ -239,13 +244,16 @@ def test_runs_of_other_code_or_libraries_are_another_recipe_and_where_the_data_l
     assert sorted(group.accuracy for group in leaderboard.groups()) == [[0.91, 0.9], [0.92], [0.93]]
 
 
-def test_a_commit_without_results_is_no_run(history: Project) -> None:
+def test_a_commit_without_results_is_no_run(history: Project, capsys: pytest.CaptureFixture[str]) -> None:
     (history.path / "notes").touch()
     commit(history, "nothing has run")
     with pytest.raises(InputError, match="no commit or experiment has"):
         leaderboard.groups()
     result(history, 0.9, seed=0)
+    (history.path / "metrics/evaluate.json").unlink()
+    commit(history, "a lock without its metrics")
     assert [group.accuracy for group in leaderboard.groups()] == [[0.9]]
+    assert capsys.readouterr().err == ""
 
 
 def committed(project: Project, message: str, *edits: tuple[str, str, str]) -> None:
