@@ -1,9 +1,9 @@
 # make: install and run the pipeline · make test: all tests · make docs: refresh the outputs that the pages show
-# make bench: the benchmark
+# make bench: the benchmark · make mutate: which changes of the code no fast test notices
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all install lint test test-fast docs bench
+.PHONY: all install lint test test-fast docs bench mutate
 all: install
 	@python -m mnist check
 	dvc repro
@@ -40,3 +40,11 @@ docs: install
 
 bench: install
 	python -m benchmarks
+
+# in forked processes, which a GPU's driver does not survive; a kill rate per module at the end
+mutate: install
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt mutmut==3.8.1
+	rm -rf mutants
+	CUDA_VISIBLE_DEVICES= mutmut run
+	mutmut results
+	@mutmut results --all true | sed -E 's/^ +([a-z._]+)\.x.*: /\1 /' | sort | uniq -c

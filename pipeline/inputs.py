@@ -88,7 +88,7 @@ def versions(path: Path, known: dict[str, Version]) -> list[tuple[str, Version]]
     return [(file.as_posix(), version(file, known.get(file.as_posix()))) for file in files]
 
 
-def version(path: Path, known: Version | None) -> Version:
+def version(path: Path, known: Version | None = None) -> Version:
     """The present version of a file."""
     with path.open("rb") as stream:
         facts = os.fstat(stream.fileno())

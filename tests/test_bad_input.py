@@ -33,7 +33,6 @@ import typer
 
 from mnist import __main__ as commands
 from mnist import idx
-from pipeline import verify
 from tests.conftest import SCRIPTS, Project
 from tests.harms import (
     Harm,
@@ -664,7 +663,6 @@ def without_privileges() -> Iterator[None]:
 def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
     """Run `python -m command` in this process; returns its exit status."""
     module, *arguments = command.split()
-    verify.cache.cache_clear()  # of another project
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     monkeypatch.delitem(sys.modules, "mnist.__main__" if module == "mnist" else module, raising=False)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

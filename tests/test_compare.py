@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnist import paired
-from mnist.commands import compare
+from mnist import history, paired, plots, predictions
+from mnist.commands import compare, flipped
 from mnist.commands.runs import Run
 from mnist.dataset import Array
 from mnist.history import Epoch
@@ -95,6 +95,47 @@ def pair() -> tuple[Run, Run]:
     image = np.arange(1000)
     a, b = image >= 100, (image < 80) | (image >= 130)
     return answering(a, {"train.seed": 0}, "A", 0.7), answering(b, {"train.seed": 1}, "B", 0.9)
+
+
+def keep(path: Path, *runs: Run) -> Project:
+    """A repository with a commit and a tag for each run, and nothing in it that DVC would have to bring."""
+    project = Project(path)
+    for folder in ("metrics", "data/raw", "data/normalised"):
+        (path / folder).mkdir(parents=True)
+    project.succeed("git", "init", "-q")
+    project.succeed("git", "config", "user.name", "test")
+    project.succeed("git", "config", "user.email", "test@example.org")
+    for run in runs:
+        parameters = {"train": {key.removeprefix("train."): value for key, value in run.parameters.items()}}
+        stage = {
+            "cmd": "true",
+            "params": {"params.yaml": parameters},
+            "outs": [{"path": str(predictions.FILE), "md5": "0" * 32}],
+        }
+        files = {file: {"sha256": digest} for file, digest in run.test_files.items()}
+        for file, content in {
+            "params.yaml": parameters,
+            "dvc.lock": {"schema": "2.0", "stages": {"evaluate": stage}},
+            "data/raw/dataset.json": {"name": run.dataset, "classes": run.predictions.classes, "files": files},
+        }.items():
+            (path / file).write_text(json.dumps(content))
+        predictions.write(run.predictions, path / predictions.FILE)
+        history.write(run.history, path / history.FILE)
+        np.save(path / "data/normalised/test_images.npy", images_of(run))
+        commit(project, run.revision)
+        project.succeed("git", "tag", run.revision)
+    return project
+
+
+def images_of(run: Run) -> Array:
+    """An image for each answer, of which no two neighbours are alike."""
+    return np.arange(len(run.predictions.actual) * 16, dtype=np.uint8).reshape(-1, 4, 4)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The runs of `pair` in a repository."""
+    return keep(tmp_path_factory.mktemp("kept"), *pair())
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +227,7 @@ def test_a_comparison_agrees_with_what_the_predictions_come_to_by_definition() -
     for side, run, right, sure in (("a", a, 900, 0.7), ("b", b, 950, 0.9)):
         loss = -(right * math.log(sure) + (1000 - right) * math.log((1 - sure) / 3)) / 1000
         assert found[side]["revision"] == run.revision
+        assert found[side].keys().isdisjoint({"n", "recall"})
         assert [found[side][name] for name in ("accuracy", "accuracy_low", "accuracy_high", "loss")] == pytest.approx(
             [right / 1000, *wilson(right, 1000), loss], rel=1e-6
         )
@@ -213,6 +255,12 @@ def test_worse_is_better_seen_from_the_other_side() -> None:
     assert numbers(better) == pytest.approx([5, 100 * low, 100 * high], abs=0.006)
 
 
+def test_a_difference_of_less_than_a_point_can_be_more_than_chance() -> None:
+    found = compare.of(answering(np.arange(4000) >= 20), answering(np.ones(4000, bool)))
+    assert compare.sentence(found).startswith("B is better by 0.50 points")
+    assert not compare.significant({"p_value": compare.SIGNIFICANT})
+
+
 def test_a_difference_that_may_be_chance_has_its_sign_and_no_verdict() -> None:
     a, _ = pair()
     found = compare.of(a, answering(a.predictions.predicted == a.predictions.actual))
@@ -229,7 +277,7 @@ def test_a_difference_that_may_be_chance_has_its_sign_and_no_verdict() -> None:
     assert numbers(compare.sentence(compare.of(answering(right), a)))[0] == -0.4
 
 
-@pytest.mark.parametrize(("p", "shown"), [(1.0, "1"), (0.0312, "0.031"), (2.5e-299, "2.5e-299")])
+@pytest.mark.parametrize(("p", "shown"), [(1.0, "1"), (0.0312, "0.031"), (2.5e-299, "2.5e-299"), (1e-300, "< 1e-300")])
 def test_chance_has_two_digits(p: float, shown: str) -> None:
     assert compare.chance(p) == shown
 
@@ -251,30 +299,93 @@ def test_the_classes_shown_are_those_that_moved_most_either_way() -> None:
 def test_the_lines_tell_what_differs_and_by_how_much() -> None:
     a, b = pair()
     found = compare.of(a, b)
-    shown = dict(re.split(r"  +", line, maxsplit=1) for line in compare.lines(found) if "  " in line)
-    assert shown["train.seed"] == "0 → 1"
-    assert "train.epochs" not in shown
-    assert shown["accuracy of A"] == "0.9000  95 % {:.4f} to {:.4f}".format(*wilson(900, 1000))
-    assert shown["accuracy of B"] == "0.9500  95 % {:.4f} to {:.4f}".format(*wilson(950, 1000))
-    assert shown["difference (paired)"] == "+0.0500  95 % {:+.4f} to {:+.4f}".format(*bonett_price(30, 80, 1000))
-    assert (shown["only A is right on"], shown["only B is right on"]) == ("30 images", "80 images")
-    assert shown["p (exact McNemar)"] == f"{exact_mcnemar(30, 80):.2g}"
-    assert shown["loss"].startswith(f"{found['a']['loss']:.4f} → {found['b']['loss']:.4f}  difference -0.")
-    assert [name for name in shown if name.startswith("recall")] == ["recall of emu", "recall of fox", "recall of cat"]
-    assert compare.lines(found)[-1] == compare.sentence(found)
-    assert "no parameter differs" in compare.lines(compare.of(a, a))
+    assert compare.lines(found) == [
+        "A: A   B: B   1,000 test images",
+        "",
+        "train.seed           0 → 1",
+        "nothing but the seed differs, so this is about two networks, not about two recipes",
+        "",
+        "accuracy of A        0.9000  95 % {:.4f} to {:.4f}".format(*wilson(900, 1000)),
+        "accuracy of B        0.9500  95 % {:.4f} to {:.4f}".format(*wilson(950, 1000)),
+        "difference (paired)  +0.0500  95 % {:+.4f} to {:+.4f}".format(*bonett_price(30, 80, 1000)),
+        "only A is right on   30 images",
+        "only B is right on   80 images",
+        f"p (exact McNemar)    {exact_mcnemar(30, 80):.2g}",
+        f"loss                 {found['a']['loss']:.4f} → {found['b']['loss']:.4f}  difference "
+        f"{found['loss_difference']:+.4f}  95 % {found['loss_difference_low']:+.4f} to "
+        f"{found['loss_difference_high']:+.4f}",
+        "recall of emu        0.9000 → 0.9520",
+        "recall of fox        0.9000 → 0.9520",
+        "recall of cat        0.9000 → 0.9480",
+        "",
+        compare.sentence(found),
+    ]
+
+
+def test_the_parameters_and_the_code_that_differ_are_named() -> None:
+    a, b = pair()
+    assert compare.lines(compare.of(a, a))[2:4] == ["no parameter differs", ""]
+    made = replace(a, code={"mnist/raw.py": "0" * 32, "mnist/models.py": "1" * 32})
+    changed = replace(b, code={"mnist/raw.py": "0" * 32, "mnist/models.py": "2" * 32, "mnist/linear.py": "3" * 32})
+    assert compare.lines(compare.of(made, changed))[2:5] == [
+        "train.seed           0 → 1",
+        "the code differs: mnist/linear.py, mnist/models.py",
+        "",
+    ]
+    other = replace(b, parameters={**b.parameters, "train.learning_rate.of": 0.1}, code=a.code)
+    assert compare.lines(compare.of(a, other))[2:5] == [
+        "train.seed              0 → 1",
+        "train.learning_rate.of  None → 0.1",
+        "",
+    ]
 
 
 def test_runs_on_other_images_or_classes_are_not_compared() -> None:
     a, _ = pair()
-    others = {
-        "other test images": [replace(a, test_files={"t10k": "1" * 64}), answering(np.ones(999, bool))],
-        "other classes": [replace(a, predictions=replace(a.predictions, classes=["cat", "dog", "emu", "gnu"]))],
-    }
-    for what, runs in others.items():
-        for other in runs:
-            with pytest.raises(InputError, match=what):
-                compare.of(a, other)
+    b = replace(a, revision="B")
+    images = "A and B: other test images (animals, animals); only runs measured on the same ones can be compared"
+    for other, says in (
+        (replace(b, test_files={"t10k": "1" * 64}), images),
+        (answering(np.ones(999, bool), revision="B"), images),
+        (
+            replace(b, predictions=replace(a.predictions, classes=["cat", "dog", "emu", "gnu"])),
+            "A and B: other classes; only runs on one data set can be compared",
+        ),
+    ):
+        with pytest.raises(InputError) as error:
+            compare.of(a, other)
+        assert str(error.value) == says
+
+
+def test_the_command_prints_lines_or_one_json_object_of_what_the_commits_hold(
+    kept: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(kept.path)
+    found = compare.of(*pair())
+    compare.compare("A", "B")
+    assert capsys.readouterr().out.splitlines() == compare.lines(found)
+    compare.compare("A", "B", as_json=True)
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(found))
+
+
+def test_the_gate_is_open_to_what_is_better_or_the_same(kept: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(kept.path)
+    compare.compare("A", "B", gate=True)
+    compare.compare("A", "A", gate=True)
+    compare.compare("B", "A")
+    with pytest.raises(InputError, match=r"^A is significantly less accurate than B"):
+        compare.compare("B", "A", gate=True)
+
+
+def test_the_images_drawn_are_those_of_the_first_with_the_answers_of_both(
+    kept: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(kept.path)
+    compare.compare("A", "B", images=tmp_path / "drawn.png")
+    a, b = pair()
+    plots.settle()
+    plots.save(flipped.draw(images_of(a), a.predictions, b.predictions), tmp_path / "expected.png")
+    assert (tmp_path / "drawn.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
 @pytest.mark.slow

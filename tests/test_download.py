@@ -25,8 +25,6 @@ from pipeline.params import literals
 from stages.download import Dataset
 from tests.conftest import FASHION, Project, needs_fashion
 
-pytestmark = pytest.mark.slow
-
 IMAGES = np.arange(40 * 28 * 28).reshape(40, 28, 28).astype(np.uint8)
 LABELS = np.tile(np.arange(10), 4).astype(np.uint8)
 NAMES = [f"{name}.gz" for name in (*mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values())]
@@ -55,7 +53,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[st
     folder.mkdir()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/", folder
         server.shutdown()
 
@@ -163,6 +161,7 @@ def test_every_word_that_params_accept_is_asked_of_a_mirror(
     assert re.search("Connection refused|Error downloading", str(raised.value))
 
 
+@pytest.mark.slow
 @needs_fashion
 def test_all_of_fashion_mnist_is_fetched_and_is_the_original(mirror: tuple[str, Path], project: Project) -> None:
     address, folder = mirror
@@ -178,6 +177,7 @@ def test_all_of_fashion_mnist_is_fetched_and_is_the_original(mirror: tuple[str, 
     assert {name: facts["sha256"] for name, facts in description.files.items()}.items() <= known.items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["unreachable", "not found", "a page", "cut"])
 def test_a_mirror_that_fails_is_one_line_with_the_way_round(
     mirror: tuple[str, Path], project: Project, damage: str

@@ -35,7 +35,7 @@ def test_unpacking_gives_the_plain_file(tmp_path: Path, array: np.ndarray, zippe
     idx.write(tmp_path / "written", array)
     plain = (tmp_path / "written").read_bytes()
     source = tmp_path / ("source.gz" if zipped else "source")
-    source.write_bytes(gzip.compress(plain) if zipped else plain)
+    source.write_bytes(gzip.compress(plain, mtime=0) if zipped else plain)
     idx.unpack(source, tmp_path / "unpacked", array.ndim)
     assert (tmp_path / "unpacked").read_bytes() == plain
 
@@ -47,7 +47,7 @@ def test_unpacking_gives_the_plain_file(tmp_path: Path, array: np.ndarray, zippe
 @repeated
 def test_any_bytes_are_refused_or_copied_whole(tmp_path: Path, content: bytes, dimensions: int, zipped: bool) -> None:
     source = tmp_path / ("any.gz" if zipped else "any")
-    source.write_bytes(gzip.compress(content) if zipped else content)
+    source.write_bytes(gzip.compress(content, mtime=0) if zipped else content)
     try:
         idx.unpack(source, tmp_path / "unpacked", dimensions)
     except InputError as error:
@@ -99,6 +99,71 @@ def test_a_header_that_promises_more_than_the_disk_holds_writes_nothing(tmp_path
     with pytest.raises(InputError, match="make room"):
         idx.unpack(tmp_path / "vast", tmp_path / "out", 3)
     assert (tmp_path / "out").stat().st_size == 0
+
+
+def idx_file(*header: int, content: bytes = b"") -> bytes:
+    return struct.pack(f">{len(header)}I", *header) + content
+
+
+@pytest.mark.parametrize(
+    ("content", "dimensions", "says"),
+    [
+        (b"abc", 1, "3 bytes are too few for the header of an IDX file; fetch it again"),
+        (idx_file(0x803, 2, 1, 1), 1, "starts with 0x00000803 where an IDX file of labels starts with 0x00000801; "),
+        (idx_file(0x801, 2, 0, 0), 3, "starts with 0x00000801 where an IDX file of images starts with 0x00000803; "),
+        (idx_file(0x801, 0), 1, "holds nothing, its header says 0; fetch it again"),
+        (idx_file(0x803, 1, 0, 7), 3, "its header says images of 0×7 pixels; 1 to 4096 a side are possible"),
+        (idx_file(0x803, 1, 7, 4097), 3, "its header says images of 7×4097 pixels; 1 to 4096 a side are possible"),
+    ],
+)
+def test_a_header_that_cannot_be_is_named_with_what_is_wrong(
+    content: bytes, dimensions: int, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    for reader in (lambda: idx.read(path, dimensions), lambda: idx.unpack(path, tmp_path / "out", dimensions)):
+        with pytest.raises(InputError) as error:
+            reader()
+        assert str(error.value).startswith(f"{path}: {says}")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("short", idx_file(0x801, 2000, content=bytes(500)), "ends 1,500 bytes before the 2,000 its header promises"),
+        ("long", idx_file(0x801, 2000, content=bytes(2001)), "goes on after the 2,000 bytes its header promises"),
+        ("plain.gz", b"plain", "not a gzip file though called so (it starts with b'plai'); "),
+        (
+            "cut.gz",
+            gzip.compress(idx_file(0x801, 2), mtime=0)[:-9],
+            "ends within its gzip data, as when a download broke off",
+        ),
+    ],
+)
+def test_content_that_is_not_the_headers_is_named_with_how_much_there_is(
+    name: str, content: bytes, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as error:
+        idx.unpack(tmp_path / name, tmp_path / "out", 1)
+    assert str(error.value).startswith(f"{tmp_path / name}: {says}")
+    assert str(error.value).endswith("fetch it again")
+
+
+def test_a_file_of_another_size_than_its_header_promises_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for size in (1999, 2001):
+        path.write_bytes(idx_file(0x801, 2000, content=bytes(size)))
+        with pytest.raises(InputError) as error:
+            idx.read(path, 1)
+        assert str(error.value) == f"{path}: {size + 8:,} bytes where its header promises 2,008; fetch it again"
+
+
+def test_an_array_that_is_read_cannot_be_changed_and_may_be_of_one_pixel_or_of_the_largest(tmp_path: Path) -> None:
+    idx.write(tmp_path / "written", np.zeros((1, 1, idx.LARGEST_SIDE), np.uint8))
+    found = idx.read(tmp_path / "written", 3)
+    with pytest.raises(ValueError, match="read-only"):
+        found[0, 0, 0] = 1
 
 
 def test_mnist_itself_has_60000_images_of_28_by_28(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
+import typer
 from scipy import stats
 
 from mnist.commands import leaderboard
@@ -95,6 +96,7 @@ def test_rows_show_the_parameters_in_which_recipes_differ() -> None:
     written = list(csv.reader(leaderboard.written(table).splitlines()))
     assert written[0] == ["train.model", "train.shift", *CNN.row(CNN)]
     assert written[1][:4] == ["cnn", "0", "2", str(mean(CNN.accuracy))]
+    assert leaderboard.written(leaderboard.rows([CNN])).splitlines()[0] == ",".join(CNN.row(CNN))
 
 
 @pytest.mark.parametrize("columns", [100, 62])
@@ -175,12 +177,40 @@ def test_the_recipe_with_the_best_mean_leads_whatever_its_best_run(history: Hist
     assert len(ranked[0].parameters["data/raw"]) == 7
 
 
+def test_the_ranking_is_printed_as_a_table_as_json_or_as_csv(
+    history: History, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model, seed, accuracy in (("mlp", 0, 0.75), ("mlp", 1, 0.25), ("cnn", 0, 0.875)):
+        result(history, accuracy, seed, model)
+    expected: list[dict[str, object]] = [
+        {"params": {"train.model": "cnn"}, "n": 1, "accuracy_mean": 0.875, "accuracy_std": None, "loss_mean": 0.125,
+         "loss_std": None, "best": 0.875, "p_value": None},
+        {"params": {"train.model": "mlp"}, "n": 2, "accuracy_mean": 0.5, "accuracy_std": 0.125**0.5, "loss_mean": 0.5,
+         "loss_std": 0.125**0.5, "best": 0.75, "p_value": None},
+    ]  # fmt: skip
+    leaderboard.leaderboard(as_json=True)
+    assert json.loads(capsys.readouterr().out) == expected
+    leaderboard.leaderboard(as_csv=True)
+    names = list(expected[0])[1:]
+    assert list(csv.reader(capsys.readouterr().out.splitlines())) == [
+        ["train.model", *names],
+        *([model, *("" if row[name] is None else str(row[name]) for name in names)]
+          for model, row in zip(("cnn", "mlp"), expected, strict=True)),
+    ]  # fmt: skip
+    leaderboard.leaderboard()
+    assert capsys.readouterr().out.splitlines()[0].split() == ["parameters", "runs", "accuracy", "loss", "best", "p"]
+    with pytest.raises(typer.BadParameter, match="exclude each other"):
+        leaderboard.leaderboard(as_json=True, as_csv=True)
+
+
 def test_of_one_seed_only_the_newest_result_counts(history: History) -> None:
+    reordered = ("epochs: 2\n          batch_size: 64", "batch_size: 64\n          epochs: 2")
+    result(history, 0.6, seed=2)
     result(history, 0.9, seed=0)
-    result(history, 0.7, seed=0)
+    result(history, 0.7, seed=0, edit=reordered)
     result(history, 0.8, seed=1)
     (group,) = leaderboard.groups()
-    assert group.accuracy == [0.8, 0.7]
+    assert group.accuracy == [0.8, 0.7, 0.6]
 
 
 @pytest.mark.parametrize("metrics", ['{"accuracy": 1.01, "loss": 1}', '{"accuracy": 0.9, "loss": NaN}', "{}", "["])
@@ -192,7 +222,8 @@ def test_results_that_cannot_be_are_left_out(
     commit(history, "damaged")
     (group,) = leaderboard.groups()
     assert group.accuracy == [0.9]
-    assert capsys.readouterr().err.endswith("its dvc.lock or metrics/evaluate.json is damaged; left out\n")
+    head = history.succeed("git", "rev-parse", "HEAD")[:7]
+    assert capsys.readouterr().err == f"{head}: its dvc.lock or metrics/evaluate.json is damaged; left out\n"
 
 
 def test_metrics_that_the_lock_does_not_record_are_left_out(
@@ -203,7 +234,9 @@ def test_metrics_that_the_lock_does_not_record_are_left_out(
     commit(history, "edited by hand")
     (group,) = leaderboard.groups()
     assert group.accuracy == [0.9]
-    assert "its metrics/evaluate.json is not the one that its dvc.lock records; left out" in capsys.readouterr().err
+    head = history.succeed("git", "rev-parse", "HEAD")[:7]
+    says = "its metrics/evaluate.json is not the one that its dvc.lock records; left out"
+    assert capsys.readouterr().err == f"{head}: {says}\n"
 
 
 def test_runs_of_other_code_or_libraries_are_another_recipe_and_where_the_data_lay_is_not(history: History) -> None:
@@ -218,13 +251,16 @@ def test_runs_of_other_code_or_libraries_are_another_recipe_and_where_the_data_l
     assert sorted(group.accuracy for group in leaderboard.groups()) == [[0.91, 0.9], [0.92], [0.93]]
 
 
-def test_a_commit_without_results_is_no_run(history: History) -> None:
+def test_a_commit_without_results_is_no_run(history: History, capsys: pytest.CaptureFixture[str]) -> None:
     (history.path / "notes").touch()
     commit(history, "nothing has run")
     with pytest.raises(InputError, match="no commit or experiment has"):
         leaderboard.groups()
     result(history, 0.9, seed=0)
+    (history.path / "metrics/evaluate.json").unlink()
+    commit(history, "a lock without its metrics")
     assert [group.accuracy for group in leaderboard.groups()] == [[0.9]]
+    assert capsys.readouterr().err == ""
 
 
 def committed(project: Project, message: str, *edits: tuple[str, str, str]) -> None:

@@ -1,6 +1,7 @@
 """The layer of one order: each of its products is the order written down, for whichever processor MKL computes."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -121,6 +122,37 @@ def test_a_machine_with_another_order_says_so_and_goes_on(pinned: str, value: st
     done = Project(ROOT).run(sys.executable, "-c", script)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == f"train: {why}, so results may differ in their last digits from other machines'\n"
+
+
+def test_a_warning_is_one_line_and_there_is_none_without_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    numerics.warn("train", "cpu")
+    assert bool(capsys.readouterr().err) == bool(numerics.own_order("cpu"))
+    numerics.warn("train", "cuda")
+    assert capsys.readouterr() == (
+        "",
+        "train: cuda adds up in an order of its own, so results may differ in their last digits from other machines'\n",
+    )
+
+
+def test_pinning_leaves_the_environment_no_say_and_torch_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    tuning = [f"{prefix}SOMETHING" for prefix in ("OMP_", "GOMP_", "KMP_", "MKL_", "ONEDNN_", "DNNL_", "ATEN_")]
+    for name in [*tuning, "NO_OMP_", "MK"]:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    torch.set_deterministic_debug_mode("default")
+    numerics.pin(threads=3)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert threads == 3
+    assert {name for name in [*tuning, "NO_OMP_", "MK"] if name in os.environ} == {"NO_OMP_", "MK"}
+    assert numerics.INSTRUCTION_SETS.items() <= os.environ.items()
+    assert torch.get_deterministic_debug_mode() == 2
+    assert torch.utils.deterministic.fill_uninitialized_memory is False
+    assert torch.backends.cudnn.benchmark is False
+    monkeypatch.setenv("MKL_CBWR", "AUTO")
+    with pytest.raises(RuntimeError, match=r"^numerics\.pin\(\) must come before torch is imported$"):
+        numerics.pin(threads=1)
 
 
 # MKL asks these whose processor it is on; what they answer decides which of its kernels compute

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from mnist import metrics, predictions, results
 from mnist.commands import compare, figures, leaderboard, report
 from mnist.history import Epoch
-from tests.test_compare import CLASSES, answering, pair
+from tests.test_compare import CLASSES, answering, keep, pair
 
 
 def test_of_two_runs_the_parameters_that_differ_are_marked_and_come_first() -> None:
@@ -27,6 +28,18 @@ def test_of_two_runs_the_parameters_that_differ_are_marked_and_come_first() -> N
 def test_of_one_run_no_parameter_is_marked() -> None:
     run = answering(np.ones(8, bool), {"train.seed": 0})
     assert report.parameters([run]) == [("train.epochs", ["2"], False), ("train.seed", ["0"], False)]
+
+
+def test_a_report_of_one_run_has_its_five_pictures_and_no_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = answering(np.arange(8) > 2, revision="alone")
+    monkeypatch.chdir(keep(tmp_path / "kept", run).path)
+    report.report("alone", None, tmp_path / "one.html")
+    html = (tmp_path / "one.html").read_text("utf-8")
+    assert html.count("data:image/png;base64,") == 5
+    assert f"{5 / 8:.4f} (95 % " in html
+    assert "difference" not in html
 
 
 def test_each_metric_has_a_row_and_each_run_a_column() -> None:

@@ -1,6 +1,8 @@
 """The tables that a run leaves: what is read is exactly what was written."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +67,54 @@ def test_any_bytes_for_a_table_are_refused_with_their_line(tmp_path: Path, conte
             read(path)
 
 
+EPOCHS = "epoch,learning_rate,train_loss,validation_loss,validation_accuracy\n"
+ANSWERS = "index,actual,predicted,p0,p1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (EPOCHS.upper(), f"line 1: the header should be {EPOCHS.strip()};"),
+        (EPOCHS, "line 2: no rows;"),
+        (EPOCHS + "1,0.1,0.5\n", "line 2: 3 cells where 5 belong;"),
+        (EPOCHS + "2,0.1,0.5,,\n", "line 2: epoch 1 with its learning rate and loss belongs here;"),
+        (EPOCHS + "1,0.1,0.5,,\n2,,0.5,,\n", "line 3: epoch 2 with its learning rate and loss belongs here;"),
+        (EPOCHS + "1,0.1,,,\n", "line 2: epoch 1 with its learning rate and loss belongs here;"),
+        (EPOCHS + "1,0.1,inf,,\n", "line 2: not finite;"),
+        (EPOCHS + "1,0.1,0.5,,nan\n", "line 2: not finite;"),
+        (EPOCHS + '1,0.1,0.5,,\n2,0.1,"0.5,,\n', "line 3: unexpected end of data;"),
+        (ANSWERS + "1,a,b,0.4,0.6\n", "line 2: image 0 belongs here;"),
+        (ANSWERS + "0,a,b,0.4,0.6\n1,c,b,0.4,0.6\n", "line 3: there is no class 'c';"),
+        (ANSWERS + "0,a,b,0.4,0.602\n", "line 2: probabilities are from 0 to 1 and sum to 1;"),
+        (ANSWERS + "0,a,b,0.4,0.598\n", "line 2: probabilities are from 0 to 1 and sum to 1;"),
+        (ANSWERS + "0,a,b,-0.1,1.1\n", "line 2: probabilities are from 0 to 1 and sum to 1;"),
+        (ANSWERS + "0,a,b,0,1\n1,a,a,0.4,0.6\n", "line 3: what is predicted is not the likeliest class;"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said_with_its_line_and_the_remedy(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(text, "utf-8")
+    read: Callable[..., object] = partial(predictions.read, ["a", "b"]) if text.startswith(ANSWERS) else history.read
+    for content in (None, text):
+        with pytest.raises(InputError) as error:
+            read(path, content)
+        assert str(error.value).startswith(f"{path}, {says} `dvc repro` recreates it (")
+
+
 def test_probabilities_are_written_with_no_more_digits_than_they_need(tmp_path: Path) -> None:
     chances = np.array([[0.1, 0.9]], np.float32)
     predictions.write(Predictions(["a", "b"], np.array([0]), np.array([1]), chances), tmp_path / "written")
     assert (tmp_path / "written").read_text() == "index,actual,predicted,p0,p1\n0,a,b,0.1,0.9\n"
+
+
+def test_predictions_are_of_the_images_with_their_labels() -> None:
+    answers = Predictions(["a", "b"], np.array([0, 1]), np.array([1, 1]), np.full((2, 2), 0.5, np.float32))
+    predictions.check_same_images(answers, np.array([0, 1], np.uint8))
+    for labels in ([0, 0], [0, 1, 0]):
+        with pytest.raises(
+            InputError, match=r"predictions\.csv: is not of the test images at hand; `dvc repro -fs evaluate` recre"
+        ):
+            predictions.check_same_images(answers, np.array(labels, np.uint8))
 
 
 def test_metrics_leave_out_what_was_not_measured_and_are_never_nan(tmp_path: Path) -> None:

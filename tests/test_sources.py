@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 import mnist.raw
 from mnist import idx, sources
 from pipeline.errors import InputError
-from tests.conftest import FASHION, ROOT, needs_fashion, write_small
+from tests.conftest import FASHION, ROOT, SMALL, needs_fashion, write_small
 
 MNIST = ROOT / "data/mnist"
 LABELS = mnist.raw.LABELS["train"]
+TEST_IMAGES, TEST_LABELS = mnist.raw.IMAGES["test"], mnist.raw.LABELS["test"]
 
 
 @pytest.fixture
@@ -56,6 +58,8 @@ def test_classes_are_named_by_the_lines_of_classes_txt(folder: Path, raw: Path) 
     (folder / "classes.txt").write_text("\n".join(names) + "\n", "utf-8")
     sources.copy(folder, raw)
     assert mnist.raw.load(raw)[0].classes == names
+    text = (raw / "dataset.json").read_text("utf-8")
+    assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
 
 
 def test_classes_txt_may_come_from_windows(folder: Path, raw: Path) -> None:
@@ -107,6 +111,59 @@ def test_a_class_without_test_images_is_fine_but_one_without_training_images_is_
     idx.write(folder / LABELS, np.where(labels == 5, 6, labels))
     with pytest.raises(InputError, match="class 5 has 0 images"):
         sources.copy(folder, raw)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "says"),
+    [
+        (LABELS, lambda labels: labels[1:],
+         "train-images-idx3-ubyte holds 1,200 images, train-labels-idx1-ubyte 1,199 labels; get the two"),
+        (TEST_IMAGES, lambda images: images.reshape(-1, 14, 56),
+         "train-images-idx3-ubyte has images of (28, 28) pixels, t10k-images-idx3-ubyte of (14, 56); both must be"),
+        (TEST_LABELS, lambda labels: np.where(np.arange(300) >= 290, 10, labels),
+         "t10k-labels-idx1-ubyte: label 10 at 290 is outside the 10 classes; fix it"),
+        (LABELS, lambda labels: np.where(labels == 7, 8, labels),
+         "train-labels-idx1-ubyte: class 7 has 0 images where the labels reach 9, at 4; each class from 0 on needs two"),
+        (LABELS, lambda labels: np.where((labels == 9) & (labels.cumsum() > 40), 8, labels),
+         "train-labels-idx1-ubyte: class 9 has 1 images where the labels reach 9, at 4; each class from 0 on needs two"),
+    ],
+)  # fmt: skip
+def test_files_that_do_not_belong_together_are_named(
+    file: str, change: Callable[[np.ndarray], np.ndarray], says: str, folder: Path, raw: Path
+) -> None:
+    sources.copy(folder, raw)
+    for place in (folder, raw):
+        idx.write(place / file, change(np.array(idx.read(place / file, 3 if "images" in file else 1))).astype(np.uint8))
+    for read in (lambda: sources.copy(folder, raw), lambda: mnist.raw.load(raw)):
+        with pytest.raises(InputError) as error:
+            read()
+        assert str(error.value).startswith(says)
+
+
+def test_labels_that_are_all_the_same_make_no_data_set_and_two_images_of_each_of_two_do(
+    folder: Path, raw: Path
+) -> None:
+    for split, name in mnist.raw.LABELS.items():
+        idx.write(folder / name, np.zeros(SMALL[split], np.uint8))
+    with pytest.raises(InputError) as error:
+        sources.copy(folder, raw)
+    says = "all labels are the same; at least two classes are needed"
+    assert str(error.value) == f"{LABELS}: {says}"
+    idx.write(folder / LABELS, (np.arange(SMALL["train"]) < 2).astype(np.uint8))
+    sources.copy(folder, raw)
+
+
+def test_a_description_that_is_damaged_or_gone_is_named(folder: Path, raw: Path) -> None:
+    sources.copy(folder, raw)
+    path = raw / "dataset.json"
+    path.write_text(path.read_text("utf-8").replace('"name"', '"nome"'))
+    with pytest.raises(InputError) as error:
+        mnist.raw.load(raw)
+    assert str(error.value) == f"{path}: name: Field required; `dvc repro` recreates it"
+    path.unlink()
+    with pytest.raises(InputError) as error:
+        mnist.raw.load(raw)
+    assert str(error.value) == f"{path}: cannot be read (No such file or directory); `dvc repro` recreates it"
 
 
 def test_the_file_meant_is_found_whether_it_is_gzipped_or_not(tmp_path: Path) -> None:

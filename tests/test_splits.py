@@ -1,5 +1,7 @@
 """From raw data to what training reads: who is held out, and what is learnt from whom."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from mnist import dataset, idx, sources, splits
 from pipeline.errors import InputError
 from tests.conftest import SMALL, write_small
 
+CLASSES = ["null", "één", *"23456789"]
 repeated = settings(max_examples=100, deadline=None)
 
 
@@ -20,6 +23,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first images of MNIST, as they are downloaded."""
     folder = tmp_path_factory.mktemp("splits")
     write_small(folder / "small")
+    (folder / "small/classes.txt").write_text("\n".join(CLASSES), "utf-8")
     (folder / "raw").mkdir()
     sources.copy(folder / "small", folder / "raw")
     return folder / "raw"
@@ -65,7 +69,9 @@ def test_every_image_is_in_one_split_with_its_label(raw: Path, tmp_path: Path) -
         assert np.array_equal(loaded.labels, labels[source][index])
         assert list(found.counts[split].values()) == [int((loaded.labels == k).sum()) for k in range(10)]
     assert found == dataset.statistics(tmp_path)
-    assert (found.classes, found.image_shape) == (list("0123456789"), (28, 28))
+    assert (found.name, found.classes, found.image_shape) == ("small", CLASSES, (28, 28))
+    written = json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n"
+    assert (tmp_path / "statistics.json").read_text("utf-8") == written
 
 
 def test_mean_and_deviation_are_those_of_the_images_trained_on_alone(raw: Path, tmp_path: Path) -> None:
@@ -90,7 +96,10 @@ def test_nothing_need_be_held_out_but_something_is_to_be_trained_on(raw: Path, t
     assert set(found.counts["validation"].values()) == {0}
     assert not (tmp_path / "validation_images.npy").exists()
     assert sum(normalise(raw, tmp_path, SMALL["train"] - 1).counts["train"].values()) == 1
-    with pytest.raises(InputError, match="leaves none to train on"):
+    with pytest.raises(
+        InputError,
+        match=r"^params\.yaml: .* leaves none to train on; set it lower$",
+    ):
         normalise(raw, tmp_path, SMALL["train"])
 
 
@@ -99,9 +108,39 @@ def test_images_without_any_contrast_have_no_deviation_to_divide_by(raw: Path, t
     for path in raw.iterdir():
         (tmp_path / "raw" / path.name).write_bytes(path.read_bytes())
     idx.write(tmp_path / "raw" / mnist.raw.IMAGES["train"], np.full((SMALL["train"], 28, 28), 7, np.uint8))
-    with pytest.raises(InputError, match="all training pixels are the same"):
+    with pytest.raises(InputError, match=r"^normalise\.std: auto: all training pixels are the same; .* images$"):
         normalise(tmp_path / "raw", tmp_path)
     assert normalise(tmp_path / "raw", tmp_path, std=0.5).mean == pytest.approx(7 / 255)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("statistics.json", b'"mean"', b'"meen"', "/statistics.json: mean: Field required"),
+        ("statistics.json", b'"9": ', b'"x": ', "/statistics.json: counts: not of each class in each split"),
+        ("statistics.json", b"", None, "/statistics.json: cannot be read (No such file or directory)"),
+        ("train_images.npy", b"", None, "/train_images.npy: cannot be used ([Errno 2] No such file or directory: "),
+        ("train_images.npy", b"|u1", b"|i1", "/train_images.npy: holds int8 where bytes are expected"),
+        ("train_labels.npy", b"\0\4\1", b"\0\4\2", "/train_labels.npy: not what statistics.json counts"),
+        ("train_labels.npy", b"(1000,)", b"(999,) ", ": train: (1000, 28, 28) images and (999,) labels are not what "),
+        ("train_images.npy", b"28, 28)", b"14, 56)", ": train: (1000, 14, 56) images and (1000,) labels are not what "),
+    ],
+)
+def test_normalised_data_that_are_damaged_are_named_with_the_remedy(
+    file: str, old: bytes, new: bytes | None, says: str, raw: Path, tmp_path: Path
+) -> None:
+    normalise(raw, tmp_path)
+    path = tmp_path / file
+    content = path.read_bytes()
+    assert old in content
+    path.unlink()
+    if new is not None:
+        path.write_bytes(content.replace(old, new, 1))
+    with pytest.raises(InputError) as error:
+        dataset.load("train", tmp_path)
+    assert str(error.value).startswith(f"{tmp_path}{says}")
+    assert str(error.value).endswith("; `dvc repro` recreates it")
+    assert dataset.array(tmp_path / "test_labels.npy").shape == (300,)
 
 
 @pytest.mark.parametrize("count", [1, splits.CHUNK - 1, splits.CHUNK, 2 * splits.CHUNK + 1])

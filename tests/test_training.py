@@ -338,6 +338,35 @@ def test_a_loss_that_is_no_longer_finite_names_epoch_and_step(split: dataset.Spl
 
 
 @pytest.mark.parametrize(
+    ("losses", "bias", "says"),
+    [
+        ([1.0, math.nan, math.inf], 0.0, "step 2: the loss is"),
+        ([1.0, math.inf], math.nan, "step 2: the loss is"),
+        ([1.0, 2.0, 3.0], math.inf, "step 3: the weights are"),
+    ],
+)
+def test_the_first_step_that_is_not_finite_is_named(losses: list[float], bias: float, says: str) -> None:
+    model = nn.Linear(1, 1)
+    training.check_finite(model, torch.tensor([1.0, 2.0]), 7)
+    model.bias.data.fill_(bias)
+    with pytest.raises(InputError) as error:
+        training.check_finite(model, torch.tensor(losses), 7)
+    remedy = "no longer finite; no model is written: lower train.learning_rate"
+    assert str(error.value) == f"train: epoch 7, {says} {remedy}"
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_training(
+    few: dataset.Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverging(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(logits, labels) / (1 if logits.requires_grad else 0)
+
+    monkeypatch.setitem(training.LOSSES, "cross_entropy", diverging)
+    with pytest.raises(InputError, match=r"^train: epoch 1, step 3: the validation loss is no longer finite; "):
+        training.train(fresh("mlp"), chosen(epochs=1), few, few, resume.Checkpoint(None))
+
+
+@pytest.mark.parametrize(
     ("model", "optimizer", "momentum"),
     [("mlp", "sgd", 0.9), pytest.param("cnn", "adam", 0.0, marks=pytest.mark.slow)],
 )
@@ -394,5 +423,5 @@ def test_without_a_validation_split_nothing_is_said_of_it(few: dataset.Split, tm
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
 def test_a_device_that_is_not_there_is_not_trained_on() -> None:
     training.check_device("cpu")
-    with pytest.raises(InputError, match=r"train\.device: cuda: there is no CUDA device here; set it to cpu"):
+    with pytest.raises(InputError, match=r"^params\.yaml: train\.device: cuda: there is no CUDA device here; .* cpu$"):
         training.check_device("cuda")
