@@ -112,7 +112,7 @@ def test_predictions_are_of_the_images_with_their_labels() -> None:
     predictions.check_same_images(answers, np.array([0, 1], np.uint8))
     for labels in ([0, 0], [0, 1, 0]):
         with pytest.raises(
-            InputError, match=r"predictions\.csv: is not of the test images at hand; `dvc repro -fs evaluate` recre"
+            InputError, match=r"predictions\.csv: is not of .*; `dvc repro -fs evaluate` recre"
         ):
             predictions.check_same_images(answers, np.array(labels, np.uint8))
 
