@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline import params, yaml12
 from pipeline.errors import InputError
@@ -17,11 +17,23 @@ MISSING = object()
 
 
 class Stage(BaseModel):
-    """What a stage of `dvc.yaml` declares. An entry of `params` is a key of params.yaml, or keys of another file."""
+    """What a stage of `dvc.yaml` declares. An entry of `params` is a key of params.yaml, or keys of another file.
 
+    What is not known here (`foreach`, `wdir`, `vars`) is refused: dependencies behind it would be overlooked.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    cmd: str | list[str] = ""
     deps: list[str] = []
     params: list[str | dict[str, list[str] | None]] = []
     outs: list[str | dict[str, Any]] = []
+    metrics: list[str | dict[str, Any]] = []
+    plots: list[str | dict[str, Any]] = []
+    frozen: bool = False
+    always_changed: bool = False
+    desc: str = ""
+    meta: Any = None
 
 
 class Pipeline(BaseModel):
@@ -46,7 +58,11 @@ def declared(stage: str, entry: Stage, tree: dict[str, Any]) -> tuple[dict[str, 
         re.sub(r"\$\{([\w.]+)\}", lambda match: str(lookup(tree, match[1], str(params.FILE))), path)
         for path in entry.deps
     ]
-    outs = [name for out in entry.outs for name in (out if isinstance(out, dict) else [out])]
+    outs = [
+        name
+        for out in (*entry.outs, *entry.metrics, *entry.plots)
+        for name in (out if isinstance(out, dict) else [out])
+    ]
     for path, out in itertools.product(deps, outs):
         if overlap(path, out):
             raise InputError(

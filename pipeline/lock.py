@@ -14,10 +14,12 @@ FILE = Path("dvc.lock")
 
 
 class Entry(BaseModel):
-    """A dependency or output: the MD5 of a file, or of the listing of a folder."""
+    """A dependency or output: the MD5 of a file, or of the listing of a folder, and how large that is."""
 
     path: str
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
+    size: int = 0  # bytes
+    nfiles: int = 0
 
 
 class Stage(BaseModel):

@@ -31,7 +31,8 @@ class Loader(yaml.CSafeLoader):  # type: ignore[misc]
         """A mapping; what `<<` merges into it may have the same keys."""
         seen = set()
         for key, _ in node.value:
-            name = (key.tag, str(key.value))
+            scalar = isinstance(key, yaml.ScalarNode) and key.tag != f"{TAG}merge"
+            name = self.construct_object(key) if scalar else (key.tag, str(key.value))
             if name in seen:
                 raise yaml.constructor.ConstructorError(None, None, f'duplicate key "{key.value}"', key.start_mark)
             seen.add(name)
@@ -112,9 +113,15 @@ def parse(content: bytes, place: object) -> dict[str, Any]:
 def check_events(text: str) -> None:
     """Raise YAMLError for what would be read by other rules, or crash the loader."""
     depth = 0
+    tabs = "\t" in text
     for event in yaml.parse(text, yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} levels", problem_mark=event.start_mark)
+        if tabs and isinstance(event, yaml.ScalarEvent):
+            start, end = event.start_mark.index, event.end_mark.index
+            around = text[max(0, start - 1) : start] + text[end : end + 1]
+            if "\t" in (around if event.style else around + text[start:end]):
+                raise yaml.MarkedYAMLError(problem="a tab; use spaces", problem_mark=event.start_mark)
         if isinstance(event, yaml.DocumentStartEvent) and event.version not in (None, (1, 2)):
             raise yaml.MarkedYAMLError(problem="YAML 1.2 is expected", problem_mark=event.start_mark)

@@ -428,6 +428,7 @@ STAGE_CASES = [
     *(Case(f"stages that are {found}", CHECK, text("dvc.yaml", found), rf"dvc\.yaml: stages{place}\b.*: .*`git restore dvc.yaml`")
       for found, place in {"stages: 7": "", "stages: {train: 7}": r"\.train", "stages: {train: {deps: 7}}": r"\.train\.deps",
                            "stages: {train: {deps: [7]}}": r"\.train\.deps\.0", "stages: {a: {params: [7]}}": r"\.a\.params\.0",
+                           "stages: {a: {foreach: [1], do: {}}}": r"\.a\.foreach", "stages: {a: {wdir: b}}": r"\.a\.wdir",
                            "stages: {a: {params: }}": r"\.a\.params", "stages: {a: {outs: 7}}": r"\.a\.outs"}.items()),
     Case("no stage of its name", TRAIN, text("dvc.yaml", "stages: {}"), r"dvc\.yaml: stages: train: missing"),
     Case("parameters in a file that is not there", PLOT, swap("dvc.yaml", ("      - plot\n", "      - plot\n      - more.yaml: [a]\n")),

@@ -52,6 +52,24 @@ def agree(text: str) -> bool:
     return True
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\na: 2\n", "0: a\n00: b\n", "1: a\n1.0: b\n", "'a': 1\na: 2\n",
+        "a:\t1\n", "a: \t1\n", "a: 1\t2\n", "a: 1\t# b\n", "- \ta\n",
+    ],
+)  # fmt: skip
+def test_what_dvc_refuses_is_refused(text: str) -> None:
+    with pytest.raises(ParseError):
+        parse_yaml(text, "params.yaml")
+    assert not agree(text)
+
+
+@pytest.mark.parametrize("text", ["a: '1\t2'\n", '"a\tb": 1\n', "1: a\n'1': b\n", "#\ta\na: 1\n"])
+def test_tabs_where_dvc_takes_them_and_keys_that_only_look_alike_are_read(text: str) -> None:
+    assert agree(text)
+
+
 @given(words | numbers | radixes | times | printable)
 @settings(max_examples=500, deadline=None)
 def test_a_scalar_has_dvcs_value_or_is_refused(scalar: str) -> None:
