@@ -17,7 +17,7 @@ WANTED = {  # in place of pydantic's words
 EXACT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Batch = Annotated[int, Field(ge=1, le=1_000_000)]  # images
+Batch = Annotated[int, Field(ge=1, le=1_000_000)]
 
 Schema = TypeVar("Schema", bound=BaseModel)
 

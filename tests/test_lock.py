@@ -1,0 +1,37 @@
+"""dvc.lock: what DVC refuses is refused here, wherever a kill has cut the file off."""
+
+import pytest
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from dvc.utils.serialize import ParseError, parse_yaml
+from voluptuous import Invalid
+
+from pipeline import lock
+from pipeline.errors import InputError
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "dvc.lock").read_text("utf-8")
+ENDS = [
+    *(TEXT.index(key) + more for key in ("deps:", "path:", "md5:", "size:", "nfiles:") for more in (1, len(key), 12)),
+    *range(0, len(TEXT), len(TEXT) // 40),
+]
+
+
+def dvc_takes(text: str) -> bool:
+    """Whether DVC can use a dvc.lock."""
+    try:
+        COMPILED_LOCKFILE_SCHEMA(parse_yaml(text, "dvc.lock"))
+    except (ParseError, Invalid):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("end", sorted(set(ENDS)))
+def test_a_lock_that_was_cut_off_is_refused_if_dvc_refuses_it(end: int) -> None:
+    if not dvc_takes(TEXT[:end]):
+        with pytest.raises(InputError, match="not whole"):
+            lock.parse(TEXT[:end].encode())
+
+
+def test_the_whole_lock_is_read() -> None:
+    assert dvc_takes(TEXT)
+    assert lock.parse(TEXT.encode()).outputs()
