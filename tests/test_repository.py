@@ -1,5 +1,6 @@
 """What surrounds the code: the workflow of CI, the changelog, what git ignores, the rows of tests/breaking.py."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline import yaml12
 from tests.breaking import BREAKS, Break
-from tests.conftest import ROOT, Project
+from tests.conftest import ROOT, Project, make_checkout
 
 WORKFLOW = YAML(typ="safe").load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
 JOBS = WORKFLOW["jobs"].values()
@@ -46,6 +48,23 @@ def test_the_version_has_a_heading_with_a_date_in_the_changelog() -> None:
     headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert headings[0] == "[Unreleased]"
     assert re.fullmatch(re.escape(f"[{project()['version']}]") + r" - \d{4}-\d\d-\d\d", headings[1])
+
+
+@pytest.mark.slow
+def test_who_changes_parameters_and_adds_a_recipe_has_tests_that_pass(tmp_path: Path) -> None:
+    """What holds the shipped figures says that it does not apply."""
+    project = make_checkout(tmp_path / "skeleton")
+    tree = yaml12.read(ROOT / "params.yaml")
+    tree["dataset"]["folder"] = "data/other"
+    tree["normalise"]["validation"] = 7
+    tree["train"] |= {"model": "cnn", "epochs": 1, "learning_rate": 0.1, "seed": 3, "schedule": "cosine"}
+    (project.path / "params.yaml").write_text(json.dumps(tree))
+    (project.path / "recipes/mine.yaml").write_text("# mine\ntrain: {epochs: 3}\n")
+    (project.path / "dvc.lock").unlink()
+    project.succeed("python", "-m", "pytest", "--collect-only")
+    shipped = "tests/endtoend/test_mnist.py::test_a_fresh_checkout_comes_to_the_committed_results"
+    said = project.succeed("python", "-m", "pytest", "-rs", "tests/test_recipes.py", shipped)
+    assert "params.yaml is not as shipped (tests/params.yaml)" in said
 
 
 @pytest.mark.parametrize("link", [False, True], ids=["folder", "link"])
