@@ -105,10 +105,12 @@ class Revision:
             raise InputError(f"{self.name}: {lock.FILE} has no {output}; {self.rerun(list(self.lock.stages))}")
         if self.commit is None:
             running.refuse(self.name)
-        changed = [*self.changed(output), *(outdated(self.lock.behind(output)) if self.commit is None else [])]
-        if changed:
+        changed = next(self.changed(output), None)
+        if changed is None and self.commit is None:
+            changed = next(iter(outdated(self.lock.behind(output))), None)
+        if changed is not None:
             raise InputError(
-                f"{self.name}: {changed[0]} has changed since its results were made, so they are out of date; "
+                f"{self.name}: {changed} has changed since its results were made, so they are out of date; "
                 f"{self.rerun(list(self.lock.behind(output)))}"
             )
 

@@ -111,9 +111,7 @@ def test_predictions_are_of_the_images_with_their_labels() -> None:
     answers = Predictions(["a", "b"], np.array([0, 1]), np.array([1, 1]), np.full((2, 2), 0.5, np.float32))
     predictions.check_same_images(answers, np.array([0, 1], np.uint8))
     for labels in ([0, 0], [0, 1, 0]):
-        with pytest.raises(
-            InputError, match=r"predictions\.csv: is not of .*; `dvc repro -fs evaluate` recre"
-        ):
+        with pytest.raises(InputError, match=r"predictions\.csv: is not of .*; `dvc repro -fs evaluate` recre"):
             predictions.check_same_images(answers, np.array(labels, np.uint8))
 
 
