@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from torchvision import datasets
+from tqdm import tqdm
 
 import mnist.raw
 from mnist import idx, sources
@@ -26,6 +27,7 @@ from stages.download import Dataset
 from tests.conftest import FASHION, Project, needs_fashion
 
 IMAGES = np.arange(40 * 28 * 28).reshape(40, 28, 28).astype(np.uint8)
+TEST_IMAGES = 255 - IMAGES
 LABELS = np.tile(np.arange(10), 4).astype(np.uint8)
 NAMES = [f"{name}.gz" for name in (*mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values())]
 # a stage whose torchvision looks for its files elsewhere
@@ -52,6 +54,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[st
     folder = tmp_path / "mirror"
     folder.mkdir()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    tqdm.set_lock(threading.RLock())  # its own is shared with forked processes, also with those that were killed
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/", folder
@@ -79,14 +82,16 @@ def md5(path: Path) -> str:
 def serve_four(folder: Path, images: np.ndarray = IMAGES, labels: np.ndarray = LABELS) -> list[tuple[str, str]]:
     """Write a small data set under MNIST's names; returns torchvision's list of resources."""
     for name in NAMES:
-        (folder / name).write_bytes(packed(images if "images" in name else labels))
+        (folder / name).write_bytes(
+            packed(labels if "labels" in name else images if name.startswith("train") else TEST_IMAGES)
+        )
     return [(name, md5(folder / name)) for name in NAMES]
 
 
 def check_fetched(raw: Path, classes: list[str]) -> None:
-    """The raw folder holds IMAGES upright and LABELS from 0, described, and nothing else."""
-    for split in ("train", "test"):
-        assert np.array_equal(idx.read(raw / mnist.raw.IMAGES[split], 3), IMAGES)
+    """The raw folder holds the images upright and LABELS from 0, described, and nothing else."""
+    for split, images in (("train", IMAGES), ("test", TEST_IMAGES)):
+        assert np.array_equal(idx.read(raw / mnist.raw.IMAGES[split], 3), images)
         assert np.array_equal(idx.read(raw / mnist.raw.LABELS[split], 1), LABELS % len(classes))
     assert mnist.raw.load(raw)[0].classes == classes
     assert [path.name for path in raw.parent.iterdir() if path.name.startswith(".")] == []
@@ -100,6 +105,16 @@ def test_kmnist_comes_with_the_names_of_its_characters(
     monkeypatch.setattr(datasets.KMNIST, "resources", serve_four(folder))
     sources.fetch("kmnist", raw.parent / "fetched", raw)
     check_fetched(raw, ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"])
+
+
+def test_fashion_mnist_comes_with_its_names_in_full(
+    mirror: tuple[str, Path], raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, folder = mirror
+    monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [address])
+    monkeypatch.setattr(datasets.FashionMNIST, "resources", serve_four(folder))
+    sources.fetch("fashion-mnist", raw.parent / "fetched", raw)
+    check_fetched(raw, sources.KNOWN["fashion-mnist"]["classes"])
 
 
 def test_mnist_comes_from_the_second_mirror_when_the_first_is_gone(
@@ -120,7 +135,7 @@ def test_qmnist_gives_the_first_of_its_eight_columns(
     resources = {}
     for split in ("train", "test"):
         images, labels = folder / f"qmnist-{split}-images-idx3-ubyte.gz", folder / f"qmnist-{split}-labels-idx2-int.gz"
-        images.write_bytes(packed(IMAGES))
+        images.write_bytes(packed(IMAGES if split == "train" else TEST_IMAGES))
         labels.write_bytes(packed(columns, kind=0x0C))
         resources[split] = [(f"{address}{path.name}", md5(path)) for path in (images, labels)]
     monkeypatch.setattr(datasets.QMNIST, "resources", resources)

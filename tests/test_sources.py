@@ -140,6 +140,13 @@ def test_files_that_do_not_belong_together_are_named(
         assert str(error.value).startswith(says)
 
 
+def test_what_is_not_a_folder_is_told_from_one_that_is_not_there(folder: Path, raw: Path) -> None:
+    for path, what in ((folder / LABELS, "not a folder"), (folder / "none", "no such folder")):
+        with pytest.raises(InputError) as error:
+            sources.copy(path, raw)
+        assert str(error.value) == f"{path}: {what}; set dataset.folder to one that holds four IDX files"
+
+
 def test_labels_that_are_all_the_same_make_no_data_set_and_two_images_of_each_of_two_do(
     folder: Path, raw: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """From raw data to what training reads: who is held out, and what is learnt from whom."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -46,6 +47,12 @@ def test_each_class_keeps_its_share_to_within_an_image(sizes: list[int], share: 
         assert abs(int(held_out[labels == k].sum()) - size * count / len(labels)) < 1
 
 
+def test_of_all_images_in_random_order_by_class_those_at_even_distances_are_held_out() -> None:
+    labels = np.random.RandomState(1).randint(0, 3, 1000).astype(np.uint8)
+    order = sorted(np.random.RandomState(5).permutation(1000).tolist(), key=lambda k: labels[k])  # Python's is stable
+    assert np.flatnonzero(splits.stratified(labels, 100, 5)).tolist() == sorted(order[::10])
+
+
 def test_the_seed_alone_decides_which_images_of_a_class_are_held_out() -> None:
     labels = np.arange(2000, dtype=np.uint8) % 2
     first, again, other = (splits.stratified(labels, 200, seed) for seed in (0, 0, 1))
@@ -81,6 +88,16 @@ def test_mean_and_deviation_are_those_of_the_images_trained_on_alone(raw: Path, 
     learnt_of_others = [pixels["test"], pixels["validation"], np.concatenate([pixels["train"], pixels["validation"]])]
     for others in learnt_of_others:  # so that the test could tell
         assert (found.mean, found.std) != pytest.approx((others.mean(), others.std()), rel=1e-6)
+
+
+def test_a_class_may_have_no_test_images_and_what_is_mapped_is_not_written_to(raw: Path, tmp_path: Path) -> None:
+    shutil.copytree(raw, tmp_path / "raw")
+    labels = np.array(idx.read(raw / mnist.raw.LABELS["test"], 1))
+    idx.write(tmp_path / "raw" / mnist.raw.LABELS["test"], np.minimum(labels, 8))
+    assert normalise(tmp_path / "raw", tmp_path).counts["test"]["9"] == 0
+    loaded = dataset.load("test", tmp_path)
+    loaded.labels[:] = 9
+    assert np.array_equal(dataset.load("test", tmp_path).labels, np.minimum(labels, 8))
 
 
 def test_a_mean_or_a_deviation_that_is_given_is_kept(raw: Path, tmp_path: Path) -> None:
