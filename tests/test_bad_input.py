@@ -249,10 +249,10 @@ FOLDERS = [
     Case("fewer labels than images", CHECK, in_turn(cut(small(LABELS), -1), field(LABELS, 4, 1199)),
      "1,200 images, .* 1,199 labels"),
     Case("test images of another size", DOWNLOAD, in_turn(cut(small("t10k-images-idx3-ubyte"), 16 + 300 * 400),
-     field("t10k-images-idx3-ubyte", 8, 20), field("t10k-images-idx3-ubyte", 12, 20)), "pixels.*both must be the same"),
+     field("t10k-images-idx3-ubyte", 8, 20), field("t10k-images-idx3-ubyte", 12, 20)), "pixels.*get two that are the same"),
     Case("one class only", CHECK, patch(small(LABELS), 8, bytes(1200)), f"{LABELS}: all labels are the same|t10k-labels"),
     Case("one class only, in both", DOWNLOAD, in_turn(patch(small(LABELS), 8, bytes(1200)),
-     patch(small("t10k-labels-idx1-ubyte"), 8, bytes(300))), f"{LABELS}: all labels are the same; at least two"),
+     patch(small("t10k-labels-idx1-ubyte"), 8, bytes(300))), f"{LABELS}: all labels are the same; get labels of two"),
     Case("labels from 1", CHECK, patch(small(LABELS), 8, bytes([1, 2] * 600)), "outside the 3 classes|class 0 has 0 images"),
     *(Case(f"labels that count from {first}", command, counting_from(first),
      f"{LABELS}: labels go from {first} to {first + 9}, and here they count from 0; take {first} off each, of t10k")
