@@ -78,7 +78,8 @@ def header(stream: IO[bytes], source: Path, dimensions: int) -> tuple[bytes, tup
         raise InputError(f"{source}: holds nothing, its header says 0; fetch it again")
     if any(not 1 <= side <= LARGEST_SIDE for side in shape[1:]):
         raise InputError(
-            f"{source}: its header says images of {shape[1]}×{shape[2]} pixels; 1 to {LARGEST_SIDE} a side are possible"
+            f"{source}: its header says images of {shape[1]}×{shape[2]} pixels, where 1 to {LARGEST_SIDE} a side "
+            "are possible; fetch it again"
         )
     return head, tuple(shape)
 

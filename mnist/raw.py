@@ -77,7 +77,7 @@ def arrays(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if images["train"].shape[1:] != images["test"].shape[1:]:
         raise InputError(
             f"{IMAGES['train']} has images of {images['train'].shape[1:]} pixels, "
-            f"{IMAGES['test']} of {images['test'].shape[1:]}; both must be the same"
+            f"{IMAGES['test']} of {images['test'].shape[1:]}; get two that are the same"
         )
     return images, labels
 
@@ -91,7 +91,7 @@ def check_labels(labels: dict[str, Any], classes: list[str]) -> None:
             raise InputError(f"{file}: label {largest} at {at:,} is outside the {len(classes)} classes; fix it")
     counts = np.bincount(labels["train"], minlength=len(classes))
     if len(classes) < 2:
-        raise InputError(f"{LABELS['train']}: all labels are the same; at least two classes are needed")
+        raise InputError(f"{LABELS['train']}: all labels are the same; get labels of two classes or more")
     rarest, largest = int(counts.argmin()), int(labels["train"].max())
     if counts[rarest] < 2:
         what = f"{LABELS['train']}: class {classes[rarest]} has {counts[rarest]} images"
@@ -99,7 +99,8 @@ def check_labels(labels: dict[str, Any], classes: list[str]) -> None:
             raise InputError(f"{what}, and {len(classes)} classes are named; name those that there are, 0 to {largest}")
         at = int(labels["train"].argmax())
         raise InputError(
-            f"{what} where the labels reach {largest}, at {at:,}; each class from 0 on needs two (or is a label wrong?)"
+            f"{what} where the labels reach {largest}, at {at:,}; each class from 0 on needs two (or is a label wrong? "
+            "fix it)"
         )
 
 

@@ -50,5 +50,6 @@ def table(path: Path, header: list[str], text: str | None = None) -> Iterable[tu
 def damaged(path: Path, line: int, reason: object) -> InputError:
     """The error for a table that is not as it was written."""
     return InputError(
-        f"{path}, line {line}: {reason}; `dvc repro` recreates it (`python -m mnist verify` finds a damaged cache)"
+        f"{path}, line {line}: {reason}; `dvc repro` recreates it, `dvc repro -f` even where DVC takes it for current "
+        "(`python -m mnist verify` finds a damaged cache)"
     )

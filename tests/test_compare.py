@@ -420,6 +420,16 @@ def test_a_revision_that_is_not_there_gets_a_close_match(two_runs: Project) -> N
     assert "mian: no such revision, or no commit; did you mean main?" in refused(two_runs, "mian")
 
 
+@pytest.mark.slow
+def test_a_shallow_clone_gets_its_history_by_the_command_that_is_named(project: Project, tmp_path: Path) -> None:
+    project.succeed("git", "clone", "-q", "--depth=1", f"file://{project.path}", str(tmp_path / "shallow"))
+    shallow = Project(tmp_path / "shallow")
+    line = refused(shallow, "HEAD~1", "HEAD~1")
+    assert "HEAD~1: no such revision in this shallow clone; " in line
+    shallow.succeed("bash", "-ec", remedy(line))
+    assert "no such revision" not in refused(shallow, "HEAD~1", "HEAD~1")
+
+
 def remedy(line: str) -> str:
     """The last command that a message names."""
     return re.findall("`(.*?)`", line)[-1]
