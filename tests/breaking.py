@@ -26,6 +26,7 @@ class Break(NamedTuple):
 
 
 GUARD, INTERRUPTIONS = "tests/endtoend/test_guard.py", "tests/endtoend/test_interruptions.py"
+CHECKOUTS = "tests/endtoend/test_checkouts.py"
 NOTED = "    return Inputs(values, {name"
 RNG = '        torch.set_rng_state(state["random"])\n'
 SHUFFLED = "labels.index_select(0, index.flip(0)).long()"
@@ -71,7 +72,7 @@ BREAKS = {
     "damage belongs to nobody": Break("pipeline/verify.py", "owners.setdefault(inside, [])", "owners.setdefault(path, [])", "tests/test_verify.py -k each_output"),
     "intervals are too wide": Break("mnist/paired.py", "stats.norm.interval(0.95, gained", "stats.norm.interval(0.99, gained", "tests/test_compare.py -k covers"),
     "p is one-sided": Break("mnist/paired.py", "only_a + only_b).pvalue", "only_a + only_b, alternative='less').pvalue", "tests/test_compare.py -k agrees"),
-    "stale results are compared": Break("pipeline/revisions.py", "        if changed:", "        if not self.name:", "tests/test_compare.py -k older"),
+    "stale results are compared": Break("pipeline/revisions.py", "        if changed is not None:", "        if not self.name:", "tests/test_compare.py -k older"),
     "a stage imports torch": Break("stages/download.py", "        raw = run", "        import torch\n\n        raw = run", "tests/test_start_up.py -k download"),
     "gradients add up": Break("mnist/training.py", "            optimizer.zero_grad()\n", "", "tests/test_training.py -k step_by_step"),
     "labels lose their images": Break("mnist/training.py", "labels.index_select(0, index).long()", SHUFFLED, "tests/test_training.py -k labels_stay"),
@@ -126,6 +127,11 @@ BREAKS = {
     "AdamW is another": Break("mnist/training.py", '(optim.AdamW, set())', '(optim.Adam, set())', "tests/test_training.py -k torchs_own"),
     "the page is always light": Break("mnist/commands/report.html", "(prefers-color-scheme: dark)", "(prefers-color-scheme: grey)", "tests/test_pages.py -k dark"),
     "pictures are not printed": Break("mnist/commands/report.html", "figure, tr { break-inside: avoid; }", "figure { display: none; }", "tests/test_pages.py -k printed"),
+    "a merge conflict is called broken YAML": Break("pipeline/yaml12.py", "    check_merged(content, place)\n", "", f"{CHECKOUTS} -k called_one"),
+    "a project has to lie at the root of its repository": Break("pipeline/files.py", "(Path.cwd(), *Path.cwd().parents)", "(Path.cwd(),)", f"{CHECKOUTS} -k 'leads_there and larger'"),
+    "a frozen stage is to be run by dvc repro alone": Break("pipeline/revisions.py", 'frozen") is True]', 'frozen") is None]', f"{CHECKOUTS} -k 'leads_there and shallow'"),
+    "what git cannot fetch ends in a traceback": Break("pipeline/git.py", 'checked("cat-file", "--batch", given=asked.encode())', 'execute("cat-file", "--batch", given=asked.encode()).stdout', f"{CHECKOUTS} -k remote_is_gone"),
+    "one of several commits is taken": Break("pipeline/git.py", "if len(found) > 1:", "if len(found) > 9:", f"{CHECKOUTS} -k several_things"),
 }  # fmt: skip
 
 
