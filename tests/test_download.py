@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from torchvision import datasets
-from tqdm import tqdm
 
 import mnist.raw
 from mnist import idx, sources
@@ -54,7 +53,6 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[st
     folder = tmp_path / "mirror"
     folder.mkdir()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    tqdm.set_lock(threading.RLock())  # its own is shared with forked processes, also with those that were killed
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/", folder

@@ -104,7 +104,9 @@ def test_what_is_wrong_with_a_table_is_said_with_its_line_and_the_remedy(text: s
 def test_probabilities_are_written_with_no_more_digits_than_they_need(tmp_path: Path) -> None:
     chances = np.array([[0.1, 0.9]], np.float32)
     predictions.write(Predictions(["a", "b"], np.array([0]), np.array([1]), chances), tmp_path / "written")
-    assert (tmp_path / "written").read_text() == "index,actual,predicted,p0,p1\n0,a,b,0.1,0.9\n"
+    assert (tmp_path / "written").read_bytes() == b"index,actual,predicted,p0,p1\n0,a,b,0.1,0.9\n"
+    history.write([Epoch(1, 0.1, 0.5, None, None)], tmp_path / "written")
+    assert (tmp_path / "written").read_bytes() == f"{EPOCHS}1,0.1,0.5,,\n".encode()
 
 
 def test_predictions_are_of_the_images_with_their_labels() -> None:

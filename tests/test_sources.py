@@ -100,7 +100,8 @@ def test_mnist_with_one_pixel_changed_is_said_not_to_be_the_original(
     packed.write_bytes(gzip.compress(content, 1))
     sources.copy(tmp_path / "changed", raw)
     assert mnist.raw.load(raw)[0].name == "changed (not the original mnist)"
-    assert f"{mnist.raw.IMAGES['test']}: not the original of mnist" in capsys.readouterr().out
+    says = "not the original of mnist; taken as a data set of its own"
+    assert capsys.readouterr().out == f"{tmp_path / 'changed'}: {mnist.raw.IMAGES['test']}: {says}\n"
 
 
 def test_a_class_without_test_images_is_fine_but_one_without_training_images_is_not(folder: Path, raw: Path) -> None:
@@ -138,6 +139,28 @@ def test_files_that_do_not_belong_together_are_named(
         with pytest.raises(InputError) as error:
             read()
         assert str(error.value).startswith(says)
+
+
+UNFIT = "should hold one printable name per line, each once; fix it or remove it"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"a\nb\xff", "byte 3 is not UTF-8; save the file as UTF-8"),
+        (b"", UNFIT),
+        (b"a\n \n", UNFIT),
+        (b"a\nb\na\n", UNFIT),
+        (b"a\nb\7\n", UNFIT),
+        (None, "not a file; it should hold one name per line, or be removed"),
+    ],
+)
+def test_names_that_are_none_are_refused(content: bytes | None, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "classes.txt"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        sources.class_names(path)
+    assert str(error.value) == f"{path}: {says}"
 
 
 def test_what_is_not_a_folder_is_told_from_one_that_is_not_there(folder: Path, raw: Path) -> None:
