@@ -239,18 +239,11 @@ def test_metrics_that_the_lock_does_not_record_are_left_out(
     assert capsys.readouterr().err == f"{head}: {says}\n"
 
 
-<<<<<<< HEAD
-def test_runs_of_other_code_or_libraries_are_another_recipe_and_where_the_data_lay_is_not(history: History) -> None:
-    digest = re.findall(r"path: mnist/models.py\n +hash: md5\n +md5: (\w+)", history.lock)[0]
-=======
-def test_runs_of_other_code_libraries_or_data_are_another_recipe_where_the_data_lay_is_not(
-    history: Project,
-) -> None:
-    lock = (ROOT / "dvc.lock").read_text("utf-8")
+def test_runs_of_other_code_libraries_or_data_are_another_recipe_where_the_data_lay_is_not(history: History) -> None:
     data, digest = (
-        re.findall(rf"path: {path}\n +hash: md5\n +md5: (\w+)", lock)[0] for path in ("data/raw", "mnist/models.py")
+        re.findall(rf"path: {path}\n +hash: md5\n +md5: (\w+)", history.lock)[0]
+        for path in ("data/raw", "mnist/models.py")
     )
->>>>>>> mutate
     for seed, old, new in (
         (0, "folder: data/small", "folder: /somewhere/else"),
         (1, "batch_size: 1000", "batch_size: 500"),
