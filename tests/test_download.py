@@ -169,6 +169,7 @@ def test_every_word_that_params_accept_is_asked_of_a_mirror(
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # where nobody listens
     monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setattr("urllib.request._opener", None)  # made by an earlier test, without the proxy
     with pytest.raises(InputError, match=f"{name} cannot be fetched") as raised:
         sources.open_torchvision(name, str(tmp_path), "train")
     assert re.search("Connection refused|Error downloading", str(raised.value))

@@ -112,8 +112,8 @@ def idx_file(*header: int, content: bytes = b"") -> bytes:
         (idx_file(0x803, 2, 1, 1), 1, "starts with 0x00000803 where an IDX file of labels starts with 0x00000801; "),
         (idx_file(0x801, 2, 0, 0), 3, "starts with 0x00000801 where an IDX file of images starts with 0x00000803; "),
         (idx_file(0x801, 0), 1, "holds nothing, its header says 0; fetch it again"),
-        (idx_file(0x803, 1, 0, 7), 3, "its header says images of 0×7 pixels; 1 to 4096 a side are possible"),
-        (idx_file(0x803, 1, 7, 4097), 3, "its header says images of 7×4097 pixels; 1 to 4096 a side are possible"),
+        (idx_file(0x803, 1, 0, 7), 3, "its header says images of 0×7 pixels, where 1 to 4096 a side are"),
+        (idx_file(0x803, 1, 7, 4097), 3, "its header says images of 7×4097 pixels, where 1 to 4096 a side are"),
     ],
 )
 def test_a_header_that_cannot_be_is_named_with_what_is_wrong(

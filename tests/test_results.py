@@ -98,7 +98,7 @@ def test_what_is_wrong_with_a_table_is_said_with_its_line_and_the_remedy(text: s
     for content in (None, text):
         with pytest.raises(InputError) as error:
             read(path, content)
-        assert str(error.value).startswith(f"{path}, {says} `dvc repro` recreates it (")
+        assert str(error.value).startswith(f"{path}, {says} `dvc repro` recreates it, ")
 
 
 def test_probabilities_are_written_with_no_more_digits_than_they_need(tmp_path: Path) -> None:
