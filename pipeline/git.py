@@ -82,8 +82,17 @@ def contents(names: list[tuple[str, str]]) -> Iterator[bytes | None]:
         if header.endswith(b" missing\n"):
             yield None
         else:
-            yield stream.read(int(header.split()[-1]))
+            _, kind, size = header.split()
+            content = stream.read(int(size))
             stream.read(1)  # a line end of git's
+            yield content if kind == b"blob" else None  # a folder is a tree
+
+
+def below(commit: str, folder: str) -> dict[str, bytes]:
+    """The content of each file of a commit in a folder, by its path from there; none if that is no folder."""
+    listed = checked("ls-tree", "-r", "-z", "--name-only", commit, "--", f"{folder}/").decode().split("\0")[:-1]
+    found = contents([(commit, path) for path in listed])
+    return {path.removeprefix(f"{folder}/"): content for path, content in zip(listed, found, strict=True) if content}
 
 
 def run(*arguments: str) -> str:

@@ -53,10 +53,15 @@ class Lock(BaseModel):
                 left += [dep.path for dep in self.stages[name].deps]
         return found
 
+    def given(self, output: str) -> dict[str, Entry]:
+        """The dependencies of an output, direct or not, that no stage makes, by path: data and code."""
+        made = self.outputs()
+        deps = (dep for stage in self.behind(output).values() for dep in stage.deps)
+        return {dep.path: dep for dep in deps if dep.path not in made}
+
     def code(self, output: str) -> dict[str, str]:
         """The MD5 of each Python file that an output depends on, by path."""
-        stages = self.behind(output).values()
-        return {dep.path: dep.md5 for stage in stages for dep in stage.deps if dep.path.endswith(".py")}
+        return {path: dep.md5 for path, dep in self.given(output).items() if path.endswith(".py")}
 
     def parameters(self, output: str) -> dict[str, Any]:
         """The values of params.yaml, by dotted key, that an output was made with."""
@@ -79,6 +84,17 @@ class Lock(BaseModel):
             name: (stage.cmd, stage.params, {dep.path: dep.md5 for dep in stage.deps if dep.path not in made})
             for name, stage in self.stages.items()
         }
+
+
+def digest(content: bytes) -> str:
+    """The MD5 that DVC knows a file by."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def digest_of_folder(files: dict[str, bytes]) -> str:
+    """The MD5 that DVC knows a folder by: of the listing of its files."""
+    listing = [{"md5": digest(content), "relpath": path} for path, content in sorted(files.items())]
+    return digest(json.dumps(listing, sort_keys=True).encode()) + ".dir"
 
 
 def parse(content: bytes, place: object = FILE) -> Lock:

@@ -4,7 +4,6 @@ A revision is a commit, branch, tag or experiment, or `workspace`: what lies in 
 """
 
 import contextlib
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -125,17 +124,29 @@ class Revision:
         return " && ".join([*(f"dvc unfreeze {name}" for name in frozen), "dvc repro"])
 
     def changed(self, output: str) -> Iterator[str]:
-        """The parameters and files of code that are not those that an output was made with."""
+        """The parameters, files of code, and data that git has, that are not those that an output was made with."""
         for stage in self.lock.behind(output).values():
             for file, values in stage.params.items():
                 tree = definition.parse(self.tracked(file), file)
                 for key, value in values.items():
                     then, now = params.flat({key: value}), params.flat({key: definition.find(tree, key)})
                     yield from (name for name in {**then, **now} if then.get(name) != now.get(name))
-        for path, md5 in self.lock.code(output).items():
-            content = self.in_git(path)
-            if content is None or hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        for path, dep in self.lock.given(output).items():
+            if self.digest(dep) != dep.md5:
                 yield path
+
+    def digest(self, dep: lock.Entry) -> str | None:
+        """The MD5 of a dependency now; as recorded for data that git does not have, or not all of: who knows."""
+        content = self.in_git(dep.path)
+        if content is not None:
+            return lock.digest(content)
+        if dep.path.endswith(".py"):
+            return None
+        tracked = self.in_git(f"{dep.path}.dvc")
+        if tracked is not None:
+            return str(definition.find(yaml12.parse(tracked, f"{dep.path}.dvc"), "outs")[0].get("md5"))
+        files = git.below(self.commit, dep.path) if self.commit else {}
+        return lock.digest_of_folder(files) if len(files) >= max(dep.nfiles, 1) else dep.md5
 
     def remake(self) -> str:
         """What brings the revision's results into the cache, as the end of a sentence."""

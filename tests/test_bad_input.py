@@ -499,7 +499,7 @@ STAGE_CASES = [
     Case("parameters in a file that is not there", PLOT, swap("dvc.yaml", ("      - plot\n", "      - plot\n      - more.yaml: [a]\n")),
          r"more\.yaml: cannot be read"),
     *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock: not whole",
-           remedy=("git restore dvc.lock",) if name == "empty" else ())
+           remedy=("git checkout HEAD dvc.lock",) if name == "empty" else ())
       for name, content in {"empty": "", "a list": "[]", "of one stage": "stages: 1",
                             "in Latin-1": b"caf\xe9: 1"}.items()
       for command in (CHECK, "mnist verify")),

@@ -4,7 +4,6 @@ Recipes are ranked within a data set, and held against the first on the same one
 """
 
 import csv
-import hashlib
 import io
 import json
 import sys
@@ -106,7 +105,7 @@ def groups() -> list[Group]:
         except (InputError, ValidationError):
             print(f"{commit[:7]}: its {lock.FILE} or {METRICS} is damaged; left out", file=sys.stderr)
             continue
-        if made.outputs().get(METRICS) != hashlib.md5(metrics, usedforsecurity=False).hexdigest():
+        if made.outputs().get(METRICS) != lock.digest(metrics):
             print(f"{commit[:7]}: its {METRICS} is not the one that its {lock.FILE} records; left out", file=sys.stderr)
             continue
         if (run := json.dumps(recorded, sort_keys=True)) in seen:
