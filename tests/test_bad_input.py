@@ -498,9 +498,10 @@ STAGE_CASES = [
     Case("no stage of its name", TRAIN, text("dvc.yaml", "stages: {}"), r"dvc\.yaml: stages: train: missing"),
     Case("parameters in a file that is not there", PLOT, swap("dvc.yaml", ("      - plot\n", "      - plot\n      - more.yaml: [a]\n")),
          r"more\.yaml: cannot be read"),
-    *(Case(f"dvc.lock {name}", command, text("dvc.lock", content), r"dvc\.lock: not whole",
+    *(Case(f"dvc.lock {name}", command, text("dvc.lock", content),
+           r"dvc\.lock(: not whole|, line 1: a merge conflict; .*`git checkout)",
            remedy=("git checkout HEAD dvc.lock",) if name == "empty" else ())
-      for name, content in {"empty": "", "a list": "[]", "of one stage": "stages: 1",
+      for name, content in {"of a conflict": "<<<<<<< HEAD\na: 1\n", "empty": "", "a list": "[]", "of one stage": "stages: 1",
                             "in Latin-1": b"caf\xe9: 1"}.items()
       for command in (CHECK, "mnist verify")),
     *(Case(f"DVC's rwlock {name}", CHECK, in_turn(folder(".dvc/tmp"), text(".dvc/tmp/rwlock", content)),

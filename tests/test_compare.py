@@ -585,3 +585,31 @@ def test_without_a_commit_there_is_nothing_to_compare(project: Project) -> None:
 @pytest.mark.slow
 def test_without_results_it_says_how_to_get_them(fresh: Project) -> None:
     assert "HEAD: has no dvc.lock, so no run of it is known" in refused(fresh)
+
+
+@pytest.mark.slow
+def test_numbers_older_than_their_data_are_not_compared(project: Project) -> None:
+    says = "HEAD: data/small has changed since its results were made"
+    labels = project.path / "data/small/train-labels-idx1-ubyte"
+    whole = labels.read_bytes()
+    labels.write_bytes(whole[:-1] + bytes([(whole[-1] + 1) % 10]))
+    commit(project, "other data, not run")
+    assert says in refused(project, "HEAD", "HEAD~1")
+    labels.write_bytes(whole)
+    project.succeed("git", "rm", "-rq", "--cached", "data/small")
+    project.succeed("dvc", "add", "-q", "data/small")
+    commit(project, "the first data again, now DVC's")
+    project.succeed("python", "-m", "mnist", "compare", "HEAD", "HEAD~2")
+    labels.write_bytes(whole[:-1] + bytes([(whole[-1] + 1) % 10]))
+    project.succeed("dvc", "add", "-q", "data/small")
+    commit(project, "other data, not run")
+    assert says in refused(project, "HEAD", "HEAD~1")
+
+
+@pytest.mark.slow
+def test_what_git_does_not_have_of_the_data_makes_them_no_other_data(project: Project) -> None:
+    (project.path / "data/small/note").touch()
+    (project.path / "data/.gitignore").open("a").write("note\n")
+    project.repro()
+    commit(project, "a note that stays here")
+    project.succeed("python", "-m", "mnist", "compare", "HEAD", "HEAD~1")
