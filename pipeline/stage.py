@@ -42,8 +42,11 @@ class Run(Generic[Section]):
 
     def check(self, known: dict[str, inputs.Version] | None = None) -> None:
         """Raise InputError if the inputs are no longer those that the stage began with, or are not all declared."""
-        later = inputs.note(self.name, yaml12.read(params.FILE), known)
-        refuse(self.name, self.before.changed(later))
+        try:
+            changed = self.before.changed(inputs.note(self.name, yaml12.read(params.FILE), known))
+        except InputError as error:  # as while somebody writes it
+            changed = [str(error).partition(":")[0]]
+        refuse(self.name, changed)
         imports.check(self.name, definition.stage(self.name), imports.loaded())
 
     def look(self) -> None:

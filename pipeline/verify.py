@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,6 +65,12 @@ def cache_of(_: Path) -> Path:
 def objects(folder: Path) -> list[Path]:
     """All objects of a cache: files named by the MD5 of their content, `.dir` added for the listing of a folder."""
     return sorted(path for path in folder.glob("[0-9a-f][0-9a-f]/*") if OBJECT.fullmatch(path.name))
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Entries of DVC's run cache without content, as a kill leaves them: `dvc repro` would end in a TypeError there."""
+    entries = (Path(os.path.relpath(path)) for path in (folder.parents[1] / "runs").glob("??/*") if path.is_dir())
+    return sorted(path for path in entries if not any(path.iterdir()))
 
 
 def size(found: list[Path]) -> int:

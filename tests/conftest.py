@@ -16,7 +16,7 @@ from filelock import FileLock
 
 import mnist.raw
 from mnist import idx, numerics
-from pipeline import yaml12
+from pipeline import files, yaml12
 
 numerics.pin(threads=1)  # before any test imports torch
 
@@ -99,7 +99,7 @@ class Project:
         path = self.path / file
         text = path.read_text("utf-8")
         assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
-        path.write_text(text.replace(old, new), "utf-8")
+        files.replace(path, text.replace(old, new).encode())
 
     def hashes(self) -> dict[str, str]:
         """The SHA-256 of every output file."""

@@ -523,7 +523,7 @@ STAGE_CASES = [
     Case("a model of integers", EVALUATE, model(lambda weights, _: weights.update(
         {"network.1.bias": np.zeros(128, np.int32)})), "network.1.bias does not fit its description; `dvc repro`"),
     Case("a table of fingerprints of other columns", "mnist fingerprint", text("recipes/fingerprints.csv", "a,b\n"),
-         "fingerprints.csv: not a table", remedy=("git restore recipes/fingerprints.csv",)),
+         "fingerprints.csv: not a table", remedy=("git checkout HEAD recipes/fingerprints.csv",)),
     Case("statistics.json of an std in words", TRAIN, swap(f"{READY}/statistics.json", ('"std": 0.5', '"std": "half"')),
          "statistics.json: std", remedy=("dvc repro",)),
     Case("a model that was cut off", "mnist fingerprint", cut(MODEL, 2000), "model.safetensors: not a whole",

@@ -9,6 +9,8 @@ from pipeline import lock
 from pipeline.errors import InputError
 from tests.conftest import ROOT
 
+if not (ROOT / "dvc.lock").exists():
+    pytest.skip("nothing has run here, so there is no dvc.lock to cut off", allow_module_level=True)
 TEXT = (ROOT / "dvc.lock").read_text("utf-8")
 ENDS = [
     *(TEXT.index(key) + more for key in ("deps:", "path:", "md5:", "size:", "nfiles:") for more in (1, len(key), 12)),

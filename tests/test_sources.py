@@ -120,7 +120,7 @@ def test_a_class_without_test_images_is_fine_but_one_without_training_images_is_
         (LABELS, lambda labels: labels[1:],
          "train-images-idx3-ubyte holds 1,200 images, train-labels-idx1-ubyte 1,199 labels; get the two"),
         (TEST_IMAGES, lambda images: images.reshape(-1, 14, 56),
-         "train-images-idx3-ubyte has images of (28, 28) pixels, t10k-images-idx3-ubyte of (14, 56); both must be"),
+         "train-images-idx3-ubyte has images of (28, 28) pixels, t10k-images-idx3-ubyte of (14, 56); get two"),
         (TEST_LABELS, lambda labels: np.where(np.arange(300) >= 290, 10, labels),
          "t10k-labels-idx1-ubyte: label 10 at 290 is outside the 10 classes; fix it"),
         (LABELS, lambda labels: np.where(labels == 7, 8, labels),
@@ -177,7 +177,7 @@ def test_labels_that_are_all_the_same_make_no_data_set_and_two_images_of_each_of
         idx.write(folder / name, np.zeros(SMALL[split], np.uint8))
     with pytest.raises(InputError) as error:
         sources.copy(folder, raw)
-    says = "all labels are the same; at least two classes are needed"
+    says = "all labels are the same; get labels of two classes or more"
     assert str(error.value) == f"{LABELS}: {says}"
     idx.write(folder / LABELS, (np.arange(SMALL["train"]) < 2).astype(np.uint8))
     sources.copy(folder, raw)

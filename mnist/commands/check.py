@@ -1,5 +1,6 @@
 """Is everything fit to run? DVC deletes a stage's outputs before it can check anything; these checks run first."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,11 @@ def findings() -> Iterator[str]:
     """Check what the stages would, change nothing, and say in one line each what is in order. Raises InputError."""
     folder = verify.cache()
     running.writers()  # refuses damaged notes, as DVC would
+    if empty := verify.unfinished(folder):
+        raise InputError(
+            f"{empty[0]}: empty, as when DVC was killed before it wrote what it knows of a run there, and `dvc repro` "
+            f"fails on it; `rmdir {' '.join(map(str, empty))}`"
+        )
     tree = yaml12.read(params.FILE)
     chosen = settings.check(tree)
     yield f"{params.FILE}: ok"
@@ -57,7 +63,10 @@ def untracked(folder: str) -> str | None:
         return None
     if not path.resolve().is_relative_to(Path.cwd()):
         return "write its absolute path"
-    return None if git.run("ls-files", "--", str(path), f"{path}.dvc") else f"`dvc add {path}`, or commit it"
+    with contextlib.suppress(InputError):  # where git cannot be asked, nothing is copied
+        if not git.run("ls-files", "--", str(path), f"{path}.dvc"):
+            return f"`dvc add {path}`, or commit it"
+    return None
 
 
 def look(chosen: settings.Settings) -> int:

@@ -17,6 +17,8 @@ from pipeline.errors import InputError
 SIGNIFICANT = 0.05
 SMALLEST_P = 1e-300
 MOVED_CLASSES = 3  # shown
+SEEDS = {"train.seed", "normalise.seed"}
+IDLE = ("dataset.", "evaluate.", "plot.")  # sections that decide no answer; other test images are not compared at all
 
 
 def compare(
@@ -141,18 +143,25 @@ def moved_most(found: dict[str, Any]) -> list[str]:
     return sorted(filter(moved.get, moved), key=lambda name: -moved[name])[:MOVED_CLASSES]
 
 
+def caveat(found: dict[str, Any]) -> list[str]:
+    """What a comparison is about that is not one of two recipes."""
+    deciding = {key for key in found["params"] if not key.startswith(IDLE)}
+    if found["code"] or not deciding <= SEEDS or found["only_a_right"] == found["only_b_right"] == 0:
+        return []
+    what = "seed" if deciding else "machine or its libraries"
+    return [f"Nothing but the {what} differs: this is about two networks, not about two recipes."]
+
+
 def lines(found: dict[str, Any]) -> list[str]:
     """A comparison as lines of text."""
     a, b = found["a"], found["b"]
     width = max(len(key) for key in [*found["params"], "difference (paired)"])
-    shown = [f"A: {a['revision']}   B: {b['revision']}   {found['n']:,} test images", ""]
+    shown = [*caveat(found), f"A: {a['revision']}   B: {b['revision']}   {found['n']:,} test images", ""]
     shown += [f"{key:{width}}  {value['a']} → {value['b']}" for key, value in found["params"].items()] or [
         "no parameter differs"
     ]
     if found["code"]:
         shown.append(f"the code differs: {', '.join(found['code'])}")
-    elif list(found["params"]) == ["train.seed"]:
-        shown.append("nothing but the seed differs, so this is about two networks, not about two recipes")
     shown.append("")
     for name, run in (("accuracy of A", a), ("accuracy of B", b)):
         shown.append(

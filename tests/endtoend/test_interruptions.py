@@ -3,6 +3,7 @@
 `python -m tests.endtoend.test_interruptions` kills a hundred runs in place of a few.
 """
 
+import itertools
 import os
 import random
 import re
@@ -66,13 +67,14 @@ def killed(project: Project, chance: random.Random, most: int, *, dvc_alone: boo
 
 def repaired(project: Project) -> bool:
     """DVC writes some of its files in place and may refuse what a kill leaves of one; remove what `check` names."""
-    checked = project.run("python", "-m", "mnist", "check")
-    if checked.returncode == 0:
-        return False
-    found = re.match(r"error: (dvc\.lock|\.dvc/tmp/rwlock): not whole", checked.stderr)
-    assert found, checked.stderr
-    (project.path / found[1]).unlink()
-    return True
+    for damaged in itertools.count():
+        checked = project.run("python", "-m", "mnist", "check")
+        if checked.returncode == 0:
+            return damaged > 0
+        found = re.match(r"error: (?:(dvc\.lock|\.dvc/tmp/rwlock): not whole|.*: empty.*`(.*)`$)", checked.stderr)
+        assert found, checked.stderr
+        (project.path / found[1]).unlink() if found[1] else project.succeed("bash", "-ec", found[2])
+    raise AssertionError
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -106,6 +108,17 @@ def test_killed_while_it_writes_its_lock_it_takes_what_was_finished_from_the_cac
         (project.succeed("git", "checkout", "HEAD", "dvc.lock") if left else lock.unlink())
     assert project.repro() == []
     assert (project.hashes(), lock.read_bytes()) == (before, whole)
+
+
+def test_killed_before_it_wrote_an_entry_of_its_run_cache_it_runs_once_that_is_removed(project: Project) -> None:
+    before = project.hashes()
+    for entry in (project.path / ".dvc/cache/runs").glob("*/*/*"):
+        entry.unlink()
+    (project.path / "dvc.lock").unlink()
+    assert "NoneType" in project.run("dvc", "repro").stderr, "DVC repairs that itself now: check need not look for it"
+    assert repaired(project)
+    project.repro()
+    assert project.hashes() == before
 
 
 def until(process: subprocess.Popen[str], start: str) -> str:
