@@ -29,10 +29,10 @@ def check(stage: str, entry: definition.Stage, modules: Iterable[Path]) -> None:
 
 def loaded() -> set[Path]:
     """The modules that this process has imported."""
-    root = Path.cwd()
-    files = {Path(file) for module in [*sys.modules.values()] if (file := getattr(module, "__file__", None))}
-    ours = {file for file in files if file.is_relative_to(root) and not file.is_relative_to(sys.prefix)}
-    return {path for file in ours if counts(path := file.relative_to(root))}
+    root = f"{Path.cwd()}/"
+    files = {file for module in [*sys.modules.values()] if (file := getattr(module, "__file__", None))}
+    ours = (Path(file[len(root) :]) for file in files if file.startswith(root) and not file.startswith(sys.prefix))
+    return {path for path in ours if counts(path)}
 
 
 def behind(command: str | list[str]) -> set[Path]:

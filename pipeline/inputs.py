@@ -67,13 +67,13 @@ def differs(path: str, before: Version | None, later: Version | None) -> bool:
     return before.modified != later.modified and (path.endswith(".py") or before.inode == later.inode)
 
 
-def note(stage: str, tree: dict[str, Any], known: dict[str, Version] | None = None) -> Inputs:
+def note(stage: str, tree: dict[str, Any], known: dict[str, Version]) -> Inputs:
     """Record what `dvc.yaml` declares for `stage`, given the content of params.yaml. Raises InputError.
 
     Files that by their timestamps are still those of `known` are not read again.
     """
     values, deps = definition.declared(stage, definition.stage(stage), tree)
-    return Inputs(values, {name: version for path in deps for name, version in versions(Path(path), known or {})})
+    return Inputs(values, {name: version for path in deps for name, version in versions(Path(path), known)})
 
 
 def versions(path: Path, known: dict[str, Version]) -> list[tuple[str, Version]]:

@@ -40,18 +40,20 @@ class Run(Generic[Section]):
         partial.mkdir()
         return partial
 
-    def check(self, known: dict[str, inputs.Version] | None = None) -> None:
-        """Raise InputError if the inputs are no longer those that the stage began with, or are not all declared."""
+    def look(self) -> None:
+        """Raise InputError if the inputs are no longer those that the stage began with; for a long one to end early.
+
+        In milliseconds, as it trusts the timestamps of files; the look at the end reads them.
+        """
+        self.hold(self.before.files)
+
+    def hold(self, known: dict[str, inputs.Version]) -> None:
+        """Raise InputError if the inputs have changed; files that by their timestamps are `known` are not read."""
         try:
             changed = self.before.changed(inputs.note(self.name, yaml12.read(params.FILE), known))
         except InputError as error:  # as while somebody writes it
             changed = [str(error).partition(":")[0]]
         refuse(self.name, changed)
-        imports.check(self.name, definition.stage(self.name), imports.loaded())
-
-    def look(self) -> None:
-        """Like `check`, in no time: trusts the timestamps of files. For a long stage to end early."""
-        self.check(self.before.files)
 
     def flush(self) -> None:
         """Wait until all outputs are on the disk."""
@@ -86,14 +88,15 @@ def run(name: str, section: str, schema: type[Section]) -> Iterator[Run[Section]
     with files.locked(files.temporary() / f"{name}.lock", name):
         tree = yaml12.read(params.FILE)
         checked = params.check(tree, section, schema)
-        before = inputs.note(name, tree)
+        before = inputs.note(name, tree, {})
         pins.check_values(before.values)
         refuse(name, before.code_written_since(STARTED))
         this = Run(name, checked, before)
         try:
             yield this
             this.flush()
-            this.check()
+            this.hold({})
+            imports.check(name, definition.stage(name), imports.loaded())
             this.publish()
         except OSError as error:
             error.filename = error.filename or f"{name}, reading or writing"
