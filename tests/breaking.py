@@ -53,7 +53,7 @@ BREAKS = {
     "equal data are a change": Break("pipeline/inputs.py", ' and (path.endswith(".py") or before.inode == later.inode)', "", f"{GUARD} -k replaced_by_equal"),
     "a training notices at its end": Break("stages/train.py", "run.look", "print", f"{GUARD} -k records_nothing"),
     "the model does not normalise": Break("mnist/models.py", "sub_(self.mean)", "sub_(0)", "tests/test_models.py -k by_hand"),
-    "a module is not declared": Break("pipeline/stage.py", "            imports.check(name,", "            (lambda *_: None)(name,", "tests/test_imports.py -k until_it_is_listed"),
+    "a module is not declared": Break("pipeline/stage.py", "            imports.check(name,", "            (lambda *_: None)(name,", "tests/test_imports.py -k end_of_the_stage"),
     "check overlooks a module": Break("mnist/commands/check.py", "imports.check(name, entry,", "(name, entry,", "tests/test_imports.py -k until_it_is_listed"),
     "half a run is compared": Break("pipeline/revisions.py", "            running.refuse(self.name)\n", "            pass\n", f"{GUARD} -k second_repro"),
     "states pile up": Break("pipeline/resume.py", "    prune(root)\n", "", "tests/test_resume.py"),

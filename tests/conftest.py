@@ -40,6 +40,11 @@ STAGES = list(PIPELINE)  # in the order in which they run
 SCRIPTS = [f"stages.{name.replace('-', '_')}" for name in STAGES]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the pages, whose tests take longest: begun last, one process would work and the others wait."""
+    items.sort(key=lambda item: "test_docs" not in item.nodeid)
+
+
 def from_on(first: str) -> list[str]:
     """A stage and those that read what it makes, directly or not, in the order in which they run."""
     made: set[str] = set()

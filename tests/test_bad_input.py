@@ -534,8 +534,6 @@ STAGE_CASES = [
          r"history\.csv, line 2: ", remedy=("dvc repro",)),
     Case("predictions.csv of a word and recorded", PLOT, in_turn(lambda root: change_row(root / PREDICTIONS, "low"), recorded),
          r"predictions\.csv, line 2: ", remedy=("dvc repro -f",)),
-    Case("history.csv of a word and recorded", PLOT, in_turn(swap(HISTORY, ("\n1,0.003", "\n1,low")), recorded),
-         r"history\.csv, line 2: ", remedy=("dvc repro -f",)),
     Case("a label edited and recorded", PLOT, in_turn(swap(PREDICTIONS, ("\n0,7,", "\n0,6,")),
          recorded), "not of the test images", remedy=("dvc repro -fs evaluate",)),
     Case("a label edited and recorded", "mnist compare", in_turn(swap(PREDICTIONS, ("\n0,7,", "\n0,6,")),

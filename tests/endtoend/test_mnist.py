@@ -50,15 +50,17 @@ def recipe_by_fingerprint(project: Project) -> str | None:
     return found
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_articles_recipe_comes_to_the_articles_losses(checkout: Project, seed: int) -> None:
+def test_the_articles_recipe_comes_to_the_articles_losses_from_other_weights_too(checkout: Project) -> None:
     checkout.succeed("git", "checkout", "params.yaml")
     checkout.succeed("python", "-m", "mnist", "recipe", "article")
-    checkout.edit("seed: 0                # of the", f"seed: {seed}                # of the")
-    checkout.repro("evaluate")
-    losses = [row.train_loss for row in history.read(checkout.path / "metrics/history.csv")]
-    assert losses[3:] == pytest.approx(ARTICLE, rel=0.05)
-    assert accuracy(checkout) >= 0.91
+    checkout.edit("seed: 0                # of the", "seed: 1                # of the")
+    checkout.repro("train")
+    assert losses(checkout)[3:] == pytest.approx(ARTICLE, rel=0.05)
+
+
+def losses(project: Project) -> list[float]:
+    """The training loss of each epoch."""
+    return [row.train_loss for row in history.read(project.path / "metrics/history.csv")]
 
 
 @needs_the_order
@@ -69,6 +71,8 @@ def test_a_recipe_comes_to_its_weights_and_its_accuracy(checkout: Project, recip
     checkout.repro("evaluate")
     assert recipe_by_fingerprint(checkout) == recipe
     assert accuracy(checkout) == stated(recipe) >= least
+    if recipe == "article":
+        assert losses(checkout)[3:] == pytest.approx(ARTICLE, rel=0.05)
 
 
 def test_every_shipped_recipe_has_a_known_fingerprint() -> None:
