@@ -89,10 +89,10 @@ def contents(names: list[tuple[str, str]]) -> Iterator[bytes | None]:
 
 
 def below(commit: str, folder: str) -> dict[str, bytes]:
-    """The content of each file of a commit in a folder, by its path from there; none if that is no folder."""
-    listed = checked("ls-tree", "-r", "-z", "--name-only", commit, "--", f"{folder}/").decode().split("\0")[:-1]
-    found = contents([(commit, path) for path in listed])
-    return {path.removeprefix(f"{folder}/"): content for path, content in zip(listed, found, strict=True) if content}
+    """The content of each file of a commit in a folder, by its path from there; none if git has no such folder."""
+    listed = execute("ls-tree", "-r", "-z", "--name-only", f"{commit}:./{folder}").stdout.decode().split("\0")[:-1]
+    found = contents([(commit, f"{folder}/{path}") for path in listed])
+    return {path: content for path, content in zip(listed, found, strict=True) if content is not None}
 
 
 def run(*arguments: str) -> str:

@@ -20,7 +20,7 @@ from mnist.dataset import Array
 from mnist.history import Epoch
 from mnist.predictions import Predictions
 from pipeline.errors import InputError
-from tests.conftest import Project, commit, copy
+from tests.conftest import ROOT, Project, commit, copy
 
 
 def simulated(count: int, n: int, gained: float, lost: float) -> Any:
@@ -635,3 +635,23 @@ def test_what_git_does_not_have_of_the_data_makes_them_no_other_data(project: Pr
     project.repro()
     commit(project, "a note that stays here")
     project.succeed("python", "-m", "mnist", "compare", "HEAD", "HEAD~1")
+
+
+@pytest.mark.parametrize("place", ["inside", "outside"])
+def test_a_folder_of_data_named_by_its_absolute_path_is_not_called_changed(place: str, tmp_path: Path) -> None:
+    """Nor is one of which git has nothing; an empty file is one that git has."""
+    project = Project(tmp_path / "project")
+    folder = (project.path if place == "inside" else tmp_path) / "data"
+    project.path.mkdir()
+    folder.mkdir()
+    for name in ("images", "empty"):
+        (folder / name).write_text(name.replace("empty", ""))
+    project.succeed("git", "init", "-q")
+    commands = "git add -A; git -c user.name=t -c user.email=t@example.org commit -q --allow-empty -m data"
+    project.succeed("bash", "-ec", commands)
+    program = "import sys; from pipeline import git; print(*sorted(git.below('HEAD', sys.argv[1])))"
+    environment = {"PYTHONPATH": str(ROOT)}
+    assert project.succeed("python", "-c", program, str(folder), **environment) == "\n"
+    assert project.succeed("python", "-c", program, "data", **environment) == (
+        "empty images\n" if place == "inside" else "\n"
+    )

@@ -10,7 +10,7 @@ import typer
 from mnist import predictions
 from mnist.commands import runs
 from mnist.commands.figures import plain, signed
-from mnist.commands.runs import Run
+from mnist.commands.runs import IDLE, Run
 from pipeline import console
 from pipeline.errors import InputError
 
@@ -18,7 +18,6 @@ SIGNIFICANT = 0.05
 SMALLEST_P = 1e-300
 MOVED_CLASSES = 3  # shown
 SEEDS = {"train.seed", "normalise.seed"}
-IDLE = ("dataset.", "evaluate.", "plot.")  # sections that decide no answer; other test images are not compared at all
 
 
 def compare(

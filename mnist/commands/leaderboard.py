@@ -15,6 +15,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnist.commands.figures import plain
+from mnist.commands.runs import IDLE
 from pipeline import git, lock
 from pipeline.errors import InputError
 
@@ -128,7 +129,7 @@ def identity(made: lock.Lock) -> dict[str, Any]:
     The data's content counts, and not where it lay; how many test images are measured at a time decides nothing.
     """
     parameters = made.parameters(METRICS).items()
-    kept = {key: value for key, value in parameters if not key.startswith(("dataset.", "evaluate."))}
+    kept = {key: value for key, value in parameters if not key.startswith(IDLE)}
     return {**kept, DATA: made.outputs().get(DATA, "unknown")[:7], CODE: made.versions(METRICS)[:7]}
 
 

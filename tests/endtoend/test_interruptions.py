@@ -134,6 +134,7 @@ def until(process: subprocess.Popen[str], start: str) -> str:
     ("number", "status", "says"),
     [
         (signal.SIGINT, 130, "error: interrupted\n"),
+        (signal.SIGTERM, 143, "error: terminated\n"),
         (signal.SIGKILL, -9, ""),
     ],
 )
