@@ -37,6 +37,7 @@ class Statistics:
 
     name: str
     classes: Annotated[list[str], Field(min_length=2)]
+    handwriting: bool
     image_shape: tuple[Side, Side]
     mean: float
     std: Annotated[float, Field(gt=0)]

@@ -4,14 +4,15 @@ A model takes raw pixels, uint8 (n, height, width) in 0…255, and returns logit
 normalises, by tensors of the file, so a model file needs nothing beside it.
 """
 
+import json
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from mnist import dataset
@@ -19,19 +20,26 @@ from mnist.hyperparameters import Hyperparameters
 from mnist.linear import Linear
 from pipeline.errors import InputError
 
+REMEDY = "`dvc repro` recreates it"
 METADATA = "mnist"  # one entry only: safetensors writes several in a random order
 
 
 class Description(BaseModel):
-    """What it takes to build a model again and to name its answers."""
+    """What it takes to build a model again, to name its answers, and to find what it was trained on.
+
+    `inputs` is a hash of all that decided the weights: parameters, data, code and versions of libraries.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str
     image_shape: tuple[dataset.Side, dataset.Side]
     classes: list[str] = Field(min_length=2)
+    dataset: str
+    handwriting: bool
     parameters: dict[str, Any]
     torch: str
+    inputs: str
 
 
 class Normalise(nn.Module):
@@ -92,15 +100,23 @@ def cnn(height: int, width: int, classes: int) -> nn.Sequential:
 NETWORKS = {"mlp": mlp, "cnn": cnn}
 
 
-def create(chosen: Hyperparameters, statistics: dataset.Statistics) -> tuple[nn.Sequential, Description]:
-    """Seed torch's random generator and draw the weights of the model asked for; returns it and its description."""
+def create(
+    chosen: Hyperparameters, statistics: dataset.Statistics, inputs: str = ""
+) -> tuple[nn.Sequential, Description]:
+    """Seed torch's random generator and draw the weights of the model asked for; returns it and its description.
+
+    `inputs` is the hash that the description is to have.
+    """
     torch.manual_seed(chosen.seed)
     description = Description(
         model=chosen.model,
         image_shape=statistics.image_shape,
         classes=statistics.classes,
+        dataset=statistics.name,
+        handwriting=statistics.handwriting,
         parameters=chosen.model_dump(),
         torch=torch.__version__.split("+")[0],  # what follows names the build
+        inputs=inputs,
     )
     return build(description, Normalise(statistics.mean, statistics.std)), description
 
@@ -118,19 +134,27 @@ def write(model: nn.Module, description: Description, path: Path) -> None:
 
 
 def read(path: Path) -> tuple[nn.Module, Description]:
-    """Build the model that a file describes and give it the file's weights, ready to predict.
-
-    Raises InputError if the file is damaged, comes from elsewhere, or its weights do not fit or are not finite.
-    """
-    remedy = "`dvc repro` recreates it"
+    """The model in a file, as `parse` has it. Raises InputError if it cannot be read, too."""
     try:
-        with safe_open(path, "pt") as file:
-            metadata = (file.metadata() or {}).get(METADATA)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a whole safetensors file ({error}); {remedy}") from error
+        return parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
+
+
+def parse(content: bytes, path: str) -> tuple[nn.Module, Description]:
+    """Build the model that the content of a file describes and give it the file's weights, ready to predict.
+
+    `path` is what to name in the InputError if the content is damaged, comes from elsewhere, or its weights do not fit
+    or are not finite.
+    """
+    try:
+        weights = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error}); {REMEDY}") from error
+    metadata = header.get("__metadata__", {}).get(METADATA)
     if metadata is None:
-        raise InputError(f"{path}: has no entry “{METADATA}” in its metadata, so is not this project's; {remedy}")
+        raise InputError(f"{path}: has no entry “{METADATA}” in its metadata, so is not this project's; {REMEDY}")
     try:
         description = Description.model_validate_json(metadata)
         with torch.device("meta"):  # costs nothing, whatever sizes the description claims
@@ -138,18 +162,18 @@ def read(path: Path) -> tuple[nn.Module, Description]:
             kinds = {name: (weight.shape, weight.dtype) for name, weight in expected.items()}
         for name in kinds | weights:
             if name not in weights or (weights[name].shape, weights[name].dtype) != kinds.get(name):
-                raise InputError(f"{path}: {name} does not fit its description; {remedy}")
+                raise InputError(f"{path}: {name} does not fit its description; {REMEDY}")
         with torch.random.fork_rng([]):  # what is drawn here is replaced at once
             model = build(description, Normalise())
         model.load_state_dict(weights)
     except ValidationError as error:
-        raise InputError.invalid(f"{path}: its description is wrong", error, remedy) from error
+        raise InputError.invalid(f"{path}: its description is wrong", error, REMEDY) from error
     except (RuntimeError, KeyError) as error:
-        raise InputError(f"{path}: its weights do not fit its description: {error}; {remedy}") from error
+        raise InputError(f"{path}: its weights do not fit its description: {error}; {REMEDY}") from error
     if damaged := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
-        raise InputError(f"{path}: {damaged[0]} has values that are not finite; {remedy}")
+        raise InputError(f"{path}: {damaged[0]} has values that are not finite; {REMEDY}")
     if not weights["normalise.std"] > 0:
-        raise InputError(f"{path}: normalise.std is not above 0; {remedy}")
+        raise InputError(f"{path}: normalise.std is not above 0; {REMEDY}")
     return model.eval(), description
 
 

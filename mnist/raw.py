@@ -23,10 +23,11 @@ class Description(BaseModel):
 
     name: str
     classes: list[str]
+    handwriting: bool = True
     files: dict[str, dict[str, Any]]
 
 
-def describe(folder: Path, name: str, classes: list[str] | None) -> None:
+def describe(folder: Path, name: str, classes: list[str] | None, handwriting: bool) -> None:
     """Check that the four files of `folder` belong together and write `dataset.json` beside them."""
     images, labels = arrays(folder)
     classes = classes or [str(label) for label in range(int(labels["train"].max()) + 1)]
@@ -36,7 +37,8 @@ def describe(folder: Path, name: str, classes: list[str] | None) -> None:
         for array, names in ((images, IMAGES), (labels, LABELS))
         for split, file in names.items()
     }
-    text = json.dumps({"name": name, "classes": classes, "files": files}, indent=2, ensure_ascii=False)
+    facts = {"name": name, "classes": classes, "handwriting": handwriting, "files": files}
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
     (folder / DESCRIPTION).write_text(text + "\n", "utf-8")
 
 

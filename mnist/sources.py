@@ -13,6 +13,7 @@ from mnist import idx, raw
 from mnist.raw import IMAGES, LABELS
 from pipeline.errors import InputError
 
+NOT_WRITTEN = {"fashion-mnist"}  # by hand, whatever dataset.handwriting says
 # Data sets that are recognised by the SHA-256 of their training labels; the other three files must then match too.
 KNOWN: dict[str, dict[str, Any]] = {
     "mnist": {
@@ -38,7 +39,7 @@ SHOWN = 8  # names of what is there in place of a data set
 SILENCE = 60  # seconds of silence before a mirror is abandoned
 
 
-def copy(folder: Path, target: Path) -> None:
+def copy(folder: Path, target: Path, handwriting: bool = True) -> None:
     """Unpack the four IDX files of `folder` into `target` and describe them there.
 
     Class names come from `classes.txt` in the folder, a name a line, if it is there; known data sets bring their own.
@@ -61,7 +62,7 @@ def copy(folder: Path, target: Path) -> None:
         elif len(differing) < len(digests):
             name = f"{name} (not the original {known})"
             print(f"{folder}: {', '.join(differing)}: not the original of {known}; taken as a data set of its own")
-    raw.describe(target, name, classes)
+    raw.describe(target, name, classes, handwriting and name not in NOT_WRITTEN)
 
 
 def check_names(folder: Path) -> None:
@@ -124,7 +125,7 @@ def class_names(path: Path) -> list[str] | None:
     return names
 
 
-def fetch(name: str, folder: Path, target: Path) -> None:
+def fetch(name: str, folder: Path, target: Path, handwriting: bool = True) -> None:
     """Fetch a data set with torchvision's own class for it, which keeps its files in `folder`, into `target`.
 
     EMNIST's images lie transposed in its files, its letters count from 1, QMNIST's labels have eight columns of which
@@ -144,7 +145,7 @@ def fetch(name: str, folder: Path, target: Path) -> None:
         idx.write(target / IMAGES[split], images)
         idx.write(target / LABELS[split], labels.astype(np.uint8))
     classes = [str(label).split(" - ")[0] for label in dataset.classes if label != "N/A"]
-    raw.describe(target, name, classes)
+    raw.describe(target, name, classes, handwriting and name not in NOT_WRITTEN)
 
 
 def open_torchvision(name: str, folder: str, split: str) -> Any:

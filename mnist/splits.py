@@ -39,6 +39,7 @@ def normalise(
     statistics = Statistics(
         name=description.name,
         classes=description.classes,
+        handwriting=description.handwriting,
         image_shape=images["train"].shape[1:],
         mean=fitted_mean if mean == "auto" else mean,
         std=fitted_std if std == "auto" else std,

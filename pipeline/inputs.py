@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import definition
+from pipeline import definition, lock
 from pipeline.errors import InputError
 
 TICK = 20_000_000  # ns: the coarsest file timestamp we expect, with a margin
@@ -21,22 +21,32 @@ TICK = 20_000_000  # ns: the coarsest file timestamp we expect, with a margin
 class Version(NamedTuple):
     """A file at one moment: its content, when it was last written, in ns, and which file of the disk it is."""
 
-    sha256: str
+    md5: str  # as DVC has it, so that dvc.lock tells which run a key belongs to
     modified: int
     inode: int
 
 
 class Inputs(NamedTuple):
-    """A stage's declared inputs at one moment: parameters by file and key, files by path."""
+    """A stage's declared inputs at one moment: parameters by file and key, dependencies, and their files by path."""
 
     values: dict[str, Any]
+    deps: list[str]
     files: dict[str, Version]
 
     @property
     def key(self) -> str:
-        """A hash of the values and contents: 64 hexadecimal digits, the same in every folder and clone."""
-        content = [self.values, {path: version.sha256 for path, version in self.files.items()}]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        """A hash of the values and contents, the same in every folder and clone, and as of what dvc.lock records."""
+        return lock.key(self.values, {path: self.digest(path) for path in self.deps})
+
+    def digest(self, dep: str) -> str:
+        """The MD5 that DVC knows a dependency by."""
+        path = Path(dep).as_posix()
+        if path in self.files:
+            return self.files[path].md5
+        within = {Path(name): version.md5 for name, version in self.files.items()}
+        return lock.digest_of_folder(
+            {name.relative_to(path).as_posix(): md5 for name, md5 in within.items() if name.is_relative_to(path)}
+        )
 
     def changed(self, later: "Inputs") -> list[str]:
         """What differs later.
@@ -62,7 +72,7 @@ class Inputs(NamedTuple):
 
 def differs(path: str, before: Version | None, later: Version | None) -> bool:
     """Whether a file is not what it was, or may have been something else meanwhile."""
-    if before is None or later is None or before.sha256 != later.sha256:
+    if before is None or later is None or before.md5 != later.md5:
         return True
     return before.modified != later.modified and (path.endswith(".py") or before.inode == later.inode)
 
@@ -73,7 +83,7 @@ def note(stage: str, tree: dict[str, Any], known: dict[str, Version]) -> Inputs:
     Files that by their timestamps are still those of `known` are not read again.
     """
     values, deps = definition.declared(stage, definition.stage(stage), tree)
-    return Inputs(values, {name: version for path in deps for name, version in versions(Path(path), known)})
+    return Inputs(values, deps, {name: version for path in deps for name, version in versions(Path(path), known)})
 
 
 def versions(path: Path, known: dict[str, Version]) -> list[tuple[str, Version]]:
@@ -94,4 +104,4 @@ def version(path: Path, known: Version | None = None) -> Version:
         facts = os.fstat(stream.fileno())
         if known and (known.modified, known.inode) == (facts.st_mtime_ns, facts.st_ino):
             return known
-        return Version(hashlib.file_digest(stream, "sha256").hexdigest(), facts.st_mtime_ns, facts.st_ino)
+        return Version(hashlib.file_digest(stream, lock.Digest).hexdigest(), facts.st_mtime_ns, facts.st_ino)

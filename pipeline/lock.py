@@ -1,5 +1,6 @@
 """`dvc.lock`: what the stages were run with, and what came out. Nothing else reads that file."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -29,6 +30,14 @@ class Stage(BaseModel):
     deps: list[Entry] = []
     params: dict[str, dict[str, Any]] = {}
     outs: list[Entry] = []
+
+    @property
+    def key(self) -> str:
+        """A hash of the stage's inputs."""
+        values = {
+            f"{file}: {key}": value for file, keys in self.params.items() for key, value in params.flat(keys).items()
+        }
+        return key(values, {dep.path: dep.md5 for dep in self.deps})
 
 
 class Lock(BaseModel):
@@ -86,14 +95,22 @@ class Lock(BaseModel):
         }
 
 
+Digest = functools.partial(hashlib.md5, usedforsecurity=False)
+
+
+def key(values: dict[str, Any], deps: dict[str, str]) -> str:
+    """A hash of what decides a stage's result, its parameters and the MD5 of each dependency: 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps([values, deps], sort_keys=True).encode()).hexdigest()
+
+
 def digest(content: bytes) -> str:
     """The MD5 that DVC knows a file by."""
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return Digest(content).hexdigest()
 
 
-def digest_of_folder(files: dict[str, bytes]) -> str:
-    """The MD5 that DVC knows a folder by: of the listing of its files."""
-    listing = [{"md5": digest(content), "relpath": path} for path, content in sorted(files.items())]
+def digest_of_folder(files: dict[str, str]) -> str:
+    """The MD5 that DVC knows a folder by: of the listing of its files, given the MD5 of each."""
+    listing = [{"md5": md5, "relpath": path} for path, md5 in sorted(files.items())]
     return digest(json.dumps(listing, sort_keys=True).encode()) + ".dir"
 
 

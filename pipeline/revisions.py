@@ -146,7 +146,8 @@ class Revision:
         if tracked is not None:
             return str(definition.find(yaml12.parse(tracked, f"{dep.path}.dvc"), "outs")[0].get("md5"))
         files = git.below(self.commit, dep.path) if self.commit else {}
-        return lock.digest_of_folder(files) if len(files) >= max(dep.nfiles, 1) else dep.md5
+        found = {path: lock.digest(content) for path, content in files.items()}
+        return lock.digest_of_folder(found) if len(files) >= max(dep.nfiles, 1) else dep.md5
 
     def remake(self) -> str:
         """What brings the revision's results into the cache, as the end of a sentence."""

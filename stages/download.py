@@ -15,6 +15,7 @@ class Dataset(params.Section):
     """The section `dataset` of params.yaml."""
 
     folder: Annotated[str, Field(min_length=1)]
+    handwriting: bool
     download: (
         Literal[
             "mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-balanced", "emnist-byclass", "emnist-bymerge",
@@ -32,9 +33,9 @@ def download() -> None:
         raw = run.folder("data/raw")
         if run.params.download:
             with files.scratch(Path("data/.download.partial")) as folder:
-                sources.fetch(run.params.download, folder, raw)
+                sources.fetch(run.params.download, folder, raw, run.params.handwriting)
         else:
-            sources.copy(Path(run.params.folder), raw)
+            sources.copy(Path(run.params.folder), raw, run.params.handwriting)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def train() -> None:
         training.check_device(chosen.device)
         numerics.warn("train", chosen.device)
         statistics = dataset.statistics()
-        model, description = models.create(chosen, statistics)
+        model, description = models.create(chosen, statistics, run.key)
         training_split = dataset.load("train")
         validation_split = dataset.load("validation") if sum(statistics.counts["validation"].values()) else None
         with (

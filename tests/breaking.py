@@ -27,7 +27,7 @@ class Break(NamedTuple):
 
 GUARD, INTERRUPTIONS = "tests/endtoend/test_guard.py", "tests/endtoend/test_interruptions.py"
 CHECKOUTS = "tests/endtoend/test_checkouts.py"
-NOTED = "    return Inputs(values, {name"
+NOTED = "    return Inputs(values, deps, {name"
 RNG = '        torch.set_rng_state(state["random"])\n'
 SHUFFLED = "labels.index_select(0, index.flip(0)).long()"
 PINNED = "        del os.environ[name]\n    os.environ.update(INSTRUCTION_SETS)"
@@ -120,7 +120,7 @@ BREAKS = {
     "steps wait for the device": Break("mnist/training.py", "            loss.backward()\n", "            loss.backward()\n            loss.item()\n", "tests/test_training.py -k read_back"),
     "shifts are others": Break("mnist/training.py", "windows[torch.arange(len(images), device=images.device), down, right]", "windows[torch.arange(len(images), device=images.device), right, down]", "tests/test_training.py -k step_by_step"),
     "the optimizer is another": Break("mnist/training.py", 'include={"weight_decay", *own}', 'include={*own}', "tests/test_training.py -k torchs_own"),
-    "DVC records what changed code has made": Break("pipeline/inputs.py", "return Inputs(values, {name: version for", "return Inputs(values, {name: version for _ in [] for", f"{GUARD} -k 'records_nothing and training'"),
+    "DVC records what changed code has made": Break("pipeline/inputs.py", "return Inputs(values, deps, {name: version for", "return Inputs(values, deps, {name: version for _ in [] for", f"{GUARD} -k 'records_nothing and training'"),
     "dvc.yaml is taken as it comes": Break("pipeline/definition.py", "    except ValidationError as error:", "    except KeyError as error:", "tests/test_bad_input.py -k 'stages and that'"),
     "another matplotlib reruns nothing": Break("dvc.yaml", "      - pyproject.toml: [project.optional-dependencies.drawing]\n", "", "tests/endtoend/test_reruns.py -k matplotlib"),
     "a library of DVC's reruns the training": Break("dvc.yaml", "project.optional-dependencies.drawing]", "project.dependencies]", "tests/endtoend/test_reruns.py -k typer"),

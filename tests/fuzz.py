@@ -80,7 +80,16 @@ def promise(data: bytes) -> None:
 
 def small_model() -> bytes:
     """A model file of four pixels and two classes."""
-    description = models.Description(model="mlp", image_shape=(2, 2), classes=["a", "b"], parameters={}, torch="2")
+    description = models.Description(
+        model="mlp",
+        image_shape=(2, 2),
+        classes=["a", "b"],
+        dataset="",
+        handwriting=True,
+        parameters={},
+        torch="2",
+        inputs="",
+    )
     models.write(models.build(description, models.Normalise()), description, FOLDER / "model.safetensors")
     return (FOLDER / "model.safetensors").read_bytes()
 

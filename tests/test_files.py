@@ -76,5 +76,5 @@ def test_code_written_while_the_clock_that_dates_files_stood_still_counts_as_wri
     for name, modified in times.items():
         (tmp_path / name).touch()
         os.utime(tmp_path / name, ns=(modified, modified))
-    noted = inputs.Inputs({}, {name: inputs.version(tmp_path / name) for name in times})
+    noted = inputs.Inputs({}, [], {name: inputs.version(tmp_path / name) for name in times})
     assert noted.code_written_since(MOMENT) == ["a_tick_before.py", "then.py", "later.py"]

@@ -5,9 +5,10 @@ from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils.serialize import ParseError, parse_yaml
 from voluptuous import Invalid
 
-from pipeline import lock
+from mnist import models
+from pipeline import inputs, lock, params, yaml12
 from pipeline.errors import InputError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, STAGES, Project
 
 if not (ROOT / "dvc.lock").exists():
     pytest.skip("nothing has run here, so there is no dvc.lock to cut off", allow_module_level=True)
@@ -37,3 +38,12 @@ def test_a_lock_that_was_cut_off_is_refused_if_dvc_refuses_it(end: int) -> None:
 def test_the_whole_lock_is_read() -> None:
     assert dvc_takes(TEXT)
     assert lock.parse(TEXT.encode()).outputs()
+
+
+@pytest.mark.slow
+def test_a_stage_knows_by_what_key_dvc_will_record_it(template: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(template.path)
+    recorded = lock.read().stages
+    tree = yaml12.read(params.FILE)
+    assert {name: inputs.note(name, tree, {}).key for name in STAGES} == {name: recorded[name].key for name in STAGES}
+    assert models.read(template.path / "models/model.safetensors")[1].inputs == recorded["train"].key

@@ -33,7 +33,7 @@ def made(request: pytest.FixtureRequest) -> Made:
     """A network for images of 20×24 with weights that have seen a batch, and its description."""
     chosen = settings.read(SHIPPED).train.model_copy(update={"model": request.param})
     torch.manual_seed(0)
-    model, description = models.create(chosen, Statistics("odd", CLASSES, (20, 24), 0.13, 0.31, SPLITS))
+    model, description = models.create(chosen, Statistics("odd", CLASSES, True, (20, 24), 0.13, 0.31, SPLITS))
     model(pixels(16))  # so that running means are not those they start with
     return model.eval(), description
 
@@ -72,7 +72,7 @@ def test_the_first_layer_normalises_raw_pixels() -> None:
 
 
 def test_a_model_is_for_the_images_and_classes_that_it_was_made_for(made: Made) -> None:
-    statistics = Statistics("odd", CLASSES, (20, 24), 0.5, 0.5, SPLITS)
+    statistics = Statistics("odd", CLASSES, True, (20, 24), 0.5, 0.5, SPLITS)
     models.check_fits(made[1], statistics)
     said = (
         r"^the model is for images of \(20, 24\) in 3 classes, odd has \({}, {}\) in 3, or their names differ; "

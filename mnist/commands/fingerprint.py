@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from mnist.commands import recipe
+from mnist.commands import recipe, trained
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def fingerprint(as_json: Annotated[bool, typer.Option("--json", help="Print one 
 
     Example: python -m mnist fingerprint
     """
-    from mnist import models
-
-    model, description = models.read(Path("models/model.safetensors"))
+    model, description = trained.read()
     found = of(model.state_dict())
     claimed = recipe.with_parameters(description.parameters)
     row, phrase = verdict(found, description.torch, claimed)
