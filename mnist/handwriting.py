@@ -29,7 +29,7 @@ WHITE, EDGE, BLACK = 0.15, 0.5, 0.95  # of the usual ink: up to the first is pap
 SMALLEST = 8  # pixels of a digit's longer side
 THINNEST = 1.7 / 28  # of the image: MNIST has one digit in twenty of thinner strokes; those of thin pens are widened
 SAMPLES = 40  # pixels a side from which the paper is known
-BENDING = ((3, 60), (3, 30), (3, 30), (6, 30), (6, 20), (6, 20), (6, 10), (6, 10), (6, 10))  # terms, and shades off it
+BENDING = ((3, 4), (3, 8), (3, 8), (6, 8), (6, 12), (6, 12), (6, 24), (6, 24), (6, 24))  # terms; contrast / near it
 DUST = 0.03  # of the ink of the largest stroke: what has less is no stroke
 LITTLE = 0.05  # of the ink of what reaches into a corner
 CORNERS = ([0, 0, -1, -1], [0, -1, 0, -1])
@@ -138,7 +138,7 @@ def resized(shades: Array, shape: tuple[int, int]) -> Array:
 def ink(shades: Array) -> Array:
     """How much ink there is, float32 (h, w): 0 is paper, 1 the usual ink. Raises InputError if there is none."""
     found = shades - paper(shades)
-    found *= np.sign((found**3).sum())
+    found *= np.sign((found * found * found).sum())  # most of what is far from the paper is ink
     noise = np.percentile(abs(found), 25) / 0.3186  # its standard deviation, were it normal; half may be ink
     least = max(3 * noise, FAINTEST / 2)
     usual = least
@@ -158,25 +158,24 @@ def paper(shades: Array) -> Array:
     """
     y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in shades.shape)
     rows, columns = (slice(None, None, -(-side // SAMPLES)) for side in shades.shape)
-    terms = quadratic(y[rows], x[columns]).reshape(6, -1)
     sample = shades[rows, columns].ravel().astype(np.float32)
+    v, u = (each.ravel() for each in np.meshgrid(y[rows], x[columns], indexing="ij"))
+    terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v])
+    contrast = max(1.0, float(np.ptp(sample)))
     off = sample - np.median(border(shades))
-    for count, near in BENDING:
-        weighted = terms[:count] / (off**2 + near**2)
-        factors = np.linalg.lstsq(weighted @ terms[:count].T, weighted @ sample, rcond=None)[0]
+    for count, part in BENDING:
+        weighted = terms[:count] / (off * off + (contrast / part) ** 2)
+        products = weighted @ terms[:count].T
+        products += 1e-6 * np.trace(products) * np.eye(count, dtype=np.float32)  # of a single row it would be singular
+        factors = np.linalg.solve(products, weighted @ sample)
         off = sample - factors @ terms[:count]
-    return np.asarray(np.tensordot(factors, quadratic(y, x), 1))
+    level, right, down, right2, both, down2 = factors
+    return np.asarray((level + down * y + down2 * y * y)[:, None] + (right + both * y)[:, None] * x + right2 * x * x)
 
 
 def border(shades: Array) -> Array:
     """The outermost pixels."""
     return np.concatenate([shades[0], shades[-1], shades[:, 0], shades[:, -1]])
-
-
-def quadratic(y: Array, x: Array) -> Array:
-    """The six terms of a quadratic surface, float32 (6, h, w), over coordinates (h,) and (w,)."""
-    x, y = np.meshgrid(x, y)
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])
 
 
 def digit(ink: Array) -> Array:

@@ -267,7 +267,11 @@ def draw(drawn: list[Answer], answered: int, classes: list[str]) -> bytes:
     plots.settle()
     chances = np.stack([answer.chances for answer in drawn])
     results = Predictions(classes, chances.argmax(1), chances.argmax(1), chances)
-    title = f"The first {len(drawn)} of {answered:,} pictures" if answered > len(drawn) else "The pictures as the model takes them"
+    title = (
+        f"The first {len(drawn)} of {answered:,} pictures"
+        if answered > len(drawn)
+        else "The pictures as the model takes them"
+    )
     out = io.BytesIO()
     images = np.stack([answer.image for answer in drawn])
     captions = [caption(answer) for answer in drawn]
