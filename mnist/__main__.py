@@ -3,7 +3,7 @@
 if __name__ == "__main__":
     import pipeline.interrupt  # noqa: F401
 
-from mnist.commands import check, compare, fingerprint, leaderboard, predict, recipe, report, verify
+from mnist.commands import check, compare, fingerprint, leaderboard, predict, recipe, report, stress, verify
 from pipeline import console
 
 app = console.application("Commands beside DVC's own, for the pipeline in this folder.")
@@ -15,6 +15,7 @@ for command in (
     compare.compare,
     report.report,
     leaderboard.leaderboard,
+    stress.stress,
     fingerprint.fingerprint,
     verify.verify,
 ):
