@@ -46,8 +46,7 @@ def read(file: IO[bytes], shape: tuple[int, int], handwriting: bool = True, most
     refused by `prepare`.
     """
     try:
-        image = opened(file, most)
-        pixels = grey(image)
+        pixels = grey(opened(file, most, shape), shape)
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -66,22 +65,26 @@ def prepare(image: Image.Image, shape: tuple[int, int], handwriting: bool = True
     byte. What is not handwriting is made grey and resized, no more. Raises InputError, which names no place, if there
     is no digit, or if there are several side by side.
     """
-    return as_taken(grey(image), shape, handwriting)
+    return as_taken(grey(image, shape), shape, handwriting)
 
 
-def opened(file: IO[bytes], most: int) -> Image.Image:
+def opened(file: IO[bytes], most: int, shape: tuple[int, int]) -> Image.Image:
     """A picture of which nothing but the size is known yet, held against `most` pixels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = Image.open(file, formats=FORMATS)
     if image.width * image.height > most:
         raise InputError(f"{image.width:,}×{image.height:,} pixels are more than {most:,}; make it smaller")
-    image.draft("L", (2 * WORKING, 2 * WORKING))  # a JPEG then is decoded to not much more
+    enough = 2 * max(WORKING, *shape)
+    image.draft("L", (enough, enough))  # a JPEG then is decoded to not much more
     return image
 
 
-def grey(image: Image.Image) -> Array:
-    """The shades of a picture, turned upright, as (height, width) in 0…255, with at most WORKING pixels a side."""
+def grey(image: Image.Image, shape: tuple[int, int]) -> Array:
+    """The shades of a picture, turned upright, as (height, width) in 0…255.
+
+    With at most WORKING pixels a side, or as many as a model takes that takes more.
+    """
     image = ImageOps.exif_transpose(image)
     deep = image.mode[0] in "IF"  # 16 bits a pixel or more
     clear = not deep and image.has_transparency_data
@@ -90,7 +93,7 @@ def grey(image: Image.Image) -> Array:
     wanted = "F" if deep else "RGBA" if clear else "L"
     if image.mode != wanted:
         image = image.convert(wanted)
-    if (factor := -(-max(image.size) // WORKING)) > 1:
+    if (factor := -(-max(image.size) // max(WORKING, *shape))) > 1:
         image = image.reduce(factor)
     pixels = np.asarray(image)
     if clear:

@@ -78,6 +78,12 @@ def test_an_image_of_the_size_and_bright_on_dark_stays_to_the_byte(mode: str, di
         assert np.array_equal(made, image)
 
 
+def test_so_does_one_for_a_model_of_large_images() -> None:
+    image = drawn(SEVEN, ink=255, paper=0, side=600)
+    assert np.array_equal(handwriting.prepare(image, (600, 600)), np.asarray(image))
+    assert np.array_equal(handwriting.read(saved(image), (600, 600), handwriting=False), np.asarray(image))
+
+
 @pytest.mark.parametrize("mode", [*SAME, "CMYK", "HSV", "La"])
 def test_the_mode_of_a_picture_makes_no_difference(mode: str) -> None:
     image = drawn(SEVEN, ink=60, paper=230)
@@ -234,7 +240,7 @@ def test_clear_corners_of_paper_are_paper() -> None:
     opacity = Image.new("L", (280, 280))
     ImageDraw.Draw(opacity).rounded_rectangle((0, 0, 279, 279), 60, 255)
     image = Image.merge("LA", (drawn(SEVEN, paper=240), opacity))
-    assert handwriting.grey(image)[0, 0] == pytest.approx(240)
+    assert handwriting.grey(image, SHAPE)[0, 0] == pytest.approx(240)
     assert likeness(handwriting.prepare(image, SHAPE), handwriting.prepare(drawn(SEVEN), SHAPE)) > 0.99
 
 
