@@ -40,8 +40,14 @@ def resolve(name: str) -> str:
 
 def names() -> list[str]:
     """The names of experiments, branches, those of remotes included, and tags."""
-    refs = run("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes", "refs/tags").splitlines()
-    return [*experiments(), *(ref.split("/", 2)[2] for ref in refs)]
+    return list(commits())
+
+
+def commits() -> dict[str, str]:
+    """The commit of each experiment, branch, those of remotes included, and tag, by its name."""
+    form = "--format=%(refname) %(objectname) %(*objectname)"  # the last one is what an annotated tag is on
+    refs = map(str.split, run("for-each-ref", form, "refs/heads", "refs/remotes", "refs/tags").splitlines())
+    return experiments() | {ref[0].split("/", 2)[2]: ref[-1] for ref in refs}
 
 
 def shallow() -> bool:
