@@ -3,7 +3,7 @@
 if __name__ == "__main__":
     import pipeline.interrupt  # noqa: F401
 
-from mnist.commands import check, compare, fingerprint, leaderboard, recipe, report, serve, verify
+from mnist.commands import check, compare, fingerprint, leaderboard, predict, recipe, report, serve, verify
 from pipeline import console
 
 app = console.application("Commands beside DVC's own, for the pipeline in this folder.")
@@ -11,6 +11,7 @@ app.callback()(lambda: None)  # so that a single command would still be called b
 for command in (
     recipe.recipe,
     check.check,
+    predict.predict,
     compare.compare,
     report.report,
     leaderboard.leaderboard,

@@ -77,8 +77,7 @@ def main(app: typer.Typer) -> NoReturn:
             fail(f"memory: too little is free for this ({str(error)[:100] or 'MemoryError'}); {MEMORY}", 1)
         if not isinstance(error, OSError):
             raise
-        remedy = REMEDIES.get(error.errno or 0, "fix it and run again")
-        fail(f"{error.filename or 'input or output'}: {error.strerror or error}; {remedy}", 1)
+        fail(f"{error.filename or 'input or output'}: {refused(error)}", 1)
     except SystemExit as done:
         if isinstance(done.__context__, BrokenPipeError):  # of which typer makes a silent exit
             fail(f"output: {done.__context__.strerror}; {REMEDIES[errno.EPIPE]}", 1)
@@ -97,8 +96,18 @@ def stop(number: int, _: object) -> NoReturn:
 
 def fail(message: str, status: int) -> NoReturn:
     """End the program with one line on stderr."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    complain(message)
     sys.exit(status)
+
+
+def complain(message: str) -> None:
+    """Say in one line on stderr what is wrong."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+
+
+def refused(error: OSError) -> str:
+    """What the system has refused, and what to do."""
+    return f"{error.strerror or error}; {REMEDIES.get(error.errno or 0, 'fix it and run again')}"
 
 
 def say(line: object) -> None:

@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 
 from mnist import predictions
+from mnist.commands import predict
 from tests.conftest import PATIENCE, Project, copy
 
 pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium")
 PROGRAM = """
-import sys
 from mnist.commands import serve
 from pipeline import console
 serve.SLOWEST, serve.MOST_BYTES, serve.MOST_PIXELS = 1.0, 200_000, 1_000_000
@@ -86,7 +86,7 @@ def test_the_api_answers_as_evaluate_did(root: Project, port: int) -> None:
         chances = np.array(list(found["probabilities"].values()), np.float32)
         assert np.array_equal(chances, expected.probabilities[index])
         assert found["predicted"] == str(expected.predicted[index])
-        assert found["unsure"] == (chances.max() < 0.5)
+        assert found["unsure"] == (chances.max() < predict.UNSURE)
 
 
 def test_it_has_the_models_of_tags_and_branches_and_of_no_commit_without_one(root: Project, port: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnist.commands import trained
+from mnist.commands import fingerprint, predict, trained
 from pipeline import git, lock, revisions
 from pipeline.errors import InputError
 
@@ -40,7 +40,10 @@ def serve(
 
     Example: python -m mnist serve --port 8080
     """
-    trained.read()  # or a line that says why there is nothing to show
+    from mnist import numerics
+
+    numerics.pin(threads=1)
+    loaded(trained.WORKSPACE)  # or a line that says why there is nothing to show
     import uvicorn
 
     listening = listen(host, port)
@@ -119,7 +122,7 @@ def application(host: str = LOOPBACK[0]) -> "FastAPI":
         return [Model(name=name, model=model) for name, model in (await run_in_threadpool(there)).items()]
 
     @app.post("/predict", openapi_extra={"requestBody": {"required": True, "content": pictures}})
-    async def predict(request: Request, model: str = trained.WORKSPACE) -> Answer:
+    async def ask(request: Request, model: str = trained.WORKSPACE) -> Answer:
         """What a model makes of the picture that the body is: `curl --data-binary @seven.png …`."""
         content = await body(request)
         async with one_at_a_time:
@@ -182,18 +185,18 @@ def there() -> dict[str, str]:
 
 def answer(content: bytes, model: str) -> dict[str, Any]:
     """What the API says of a picture. Raises InputError if it is none, or there is no such model."""
-    from mnist import handwriting, predict
+    from mnist import handwriting
 
-    network, description, fingerprint = loaded(model)
+    network, description, known_by = loaded(model)
     picture = handwriting.read(io.BytesIO(content), description.image_shape, description.handwriting, MOST_PIXELS)
-    chances = predict.probabilities(network, picture[None], 1)[0]
-    best = int(chances.argmax())
+    chances = predict.probabilities(network, [picture])[0]
+    found = predict.Answer("", picture, chances, description.classes[chances.argmax()])
     return {
-        "fingerprint": fingerprint,
-        "predicted": description.classes[best],
-        "probability": float(chances[best]),
-        "unsure": bool(chances[best] < 0.5),
-        "probabilities": dict(zip(description.classes, map(float, chances), strict=True)),
+        "fingerprint": known_by,
+        "predicted": found.label,
+        "probability": predict.exact(found.chance),
+        "unsure": found.unsure,
+        "probabilities": dict(zip(description.classes, map(predict.exact, found.chances), strict=True)),
         "image": picture.tolist(),
     }
 
@@ -203,8 +206,6 @@ MODELS: collections.OrderedDict[Any, Any] = collections.OrderedDict()
 
 def loaded(model: str) -> Any:
     """A model, its description and its fingerprint; the last few stay in memory, by what cannot change."""
-    from mnist.commands import fingerprint
-
     if model == trained.WORKSPACE:
         facts = trained.FILE.stat() if trained.FILE.exists() else None
         key: Any = facts and (facts.st_mtime_ns, facts.st_size, facts.st_ino)
