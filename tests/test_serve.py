@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import io
 import json
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -133,8 +134,6 @@ BOMB = png(np.zeros((1001, 1000), np.uint8))
 def test_hostile_requests_are_refused_in_a_line(
     path: str, body: bytes, headers: dict[str, str], status: int, says: str, port: int
 ) -> None:
-    import re
-
     method = "POST" if path.startswith("/predict") else "GET"
     found, answer = ask(port, method, path, body, **headers)
     assert found == status, answer
@@ -227,7 +226,7 @@ def draw(page: Any, points: list[tuple[float, float]]) -> None:
 
 
 def says(page: Any, panel: str, text: str) -> None:
-    page.wait_for_function(f"document.querySelector('#{panel}-answer output')?.textContent === {json.dumps(text)}")
+    page.wait_for_selector(f"#{panel}-answer output:text-is('{text}')")
 
 
 def serious(page: Any) -> list[str]:
@@ -247,7 +246,7 @@ def test_a_seven_drawn_with_the_mouse_is_one_with_either_model_and_can_be_taken_
         prints = [page.locator(f"#{name}-answer code").inner_text() for name in ("first", "second")]
         assert len(set(prints)) == 2
         page.select_option("#first", label="other")
-        page.wait_for_function(f"document.querySelector('#first-answer code').textContent === '{prints[1]}'")
+        page.wait_for_selector(f"#first-answer code:text-is('{prints[1]}')")
         page.click("#undo")
         page.wait_for_selector("#first-answer output", state="detached")
 
@@ -278,7 +277,7 @@ def test_a_blank_or_foreign_picture_gets_the_line_of_the_api(browser: Any, port:
     (tmp_path / "blank.png").write_bytes(png(np.full((90, 90), 255, np.uint8)))
     with contextlib.suppress(AssertionError), opened(browser, port) as page:  # the browser logs a 400 as an error
         page.set_input_files("#file", tmp_path / "blank.png")
-        page.wait_for_function("document.querySelector('#status').textContent.includes('no digit found')")
+        page.wait_for_selector("#status:has-text('no digit found')")
         return
     pytest.fail("no line")
 

@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import io
+import os
 import re
 import socket
 from collections.abc import Awaitable, Callable
@@ -66,8 +67,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2 * WAITING)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = (
+            os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        )  # an unknown name's is -2
         raise InputError(f"{host}, port {port}: {reason}; choose another one with --port, or --host") from error
 
 
@@ -78,7 +81,11 @@ def patient() -> type[asyncio.Protocol]:
     class Patient(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self.loop.call_later(SLOWEST, lambda: self.cycle or transport.close())
+            self.loop.call_later(SLOWEST, self.give_up)
+
+        def give_up(self) -> None:
+            if self.cycle is None:
+                self.transport.close()
 
     return Patient
 
@@ -110,7 +117,9 @@ def application(host: str = LOOPBACK[0]) -> "FastAPI":
 
     app = FastAPIOffline(title="MNIST", description="What a trained network makes of a picture.", redoc_url=None)
     one_at_a_time = asyncio.Lock()
-    pictures = {f"image/{kind}": {} for kind in ("png", "jpeg", "webp", "gif", "tiff", "bmp")}
+    pictures: dict[str, dict[str, Any]] = {
+        f"image/{kind}": {} for kind in ("png", "jpeg", "webp", "gif", "tiff", "bmp")
+    }
 
     @app.exception_handler(InputError)
     async def wrong(_: Request, error: InputError) -> JSONResponse:
