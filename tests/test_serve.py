@@ -208,7 +208,8 @@ def opened(browser: Any, port: int, **options: Any) -> Iterator[Any]:
         page.wait_for_selector("#first option[value=workspace]", state="attached")
         yield page
         assert [url for url in asked if not url.startswith((f"http://127.0.0.1:{port}/", "blob:", "data:"))] == []
-        assert wrong == []
+        # the first dot of a stroke is no digit yet, and a browser notes every refusal
+        assert [each for each in wrong if "400 (Bad Request)" not in each] == []
 
 
 SEVEN = [(0.3, 0.22), (0.7, 0.22), (0.45, 0.8)]
@@ -275,11 +276,9 @@ def test_a_file_that_is_opened_or_dropped_is_answered(browser: Any, port: int, r
 
 def test_a_blank_or_foreign_picture_gets_the_line_of_the_api(browser: Any, port: int, tmp_path: Path) -> None:
     (tmp_path / "blank.png").write_bytes(png(np.full((90, 90), 255, np.uint8)))
-    with contextlib.suppress(AssertionError), opened(browser, port) as page:  # the browser logs a 400 as an error
+    with opened(browser, port) as page:
         page.set_input_files("#file", tmp_path / "blank.png")
         page.wait_for_selector("#status:has-text('no digit found')")
-        return
-    pytest.fail("no line")
 
 
 def test_one_can_draw_by_keyboard_alone(browser: Any, port: int) -> None:
