@@ -28,7 +28,11 @@ CLEAREST = 4  # and standard deviations of the paper's noise
 WHITE, EDGE, BLACK = 0.15, 0.5, 0.95  # of the usual ink: up to the first is paper, from the second on a stroke
 SMALLEST = 8  # pixels of a digit's longer side
 THINNEST = 1.7 / 28  # of the image: MNIST has one digit in twenty of thinner strokes; those of thin pens are widened
+SAMPLES = 40  # pixels a side from which the paper is known
+BENDING = ((3, 4), (3, 8), (3, 8), (6, 8), (6, 12), (6, 12), (6, 24), (6, 24), (6, 24))  # terms; contrast / near it
 DUST = 0.03  # of the ink of the largest stroke: what has less is no stroke
+LITTLE = 0.05  # of the ink of what reaches into a corner
+CORNERS = ([0, 0, -1, -1], [0, -1, 0, -1])
 BRIDGED = 0.04  # of the digit's size: a gap within a stroke
 APART, TALL, FAR, MUCH = 0.06, 0.5, 0.3, 0.2  # of the digit's height, height, size and ink: how another one shows
 NO_DIGIT = "no digit found; draw one larger or darker, on plain paper"
@@ -47,7 +51,7 @@ def read(file: IO[bytes], shape: tuple[int, int], handwriting: bool = True, most
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise InputError(f"not a picture that can be read; save it as {' or '.join(FORMATS)}") from error
+        raise InputError(f"not a picture that is read here; save it as {', '.join(FORMATS)}") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"more than {most:,} pixels; make it smaller") from error
     except Exception as error:  # what damaged pictures bring about is not only what Pillow documents
@@ -82,7 +86,7 @@ def grey(image: Image.Image) -> Array:
     deep = image.mode[0] in "IF"  # 16 bits a pixel or more
     clear = not deep and image.has_transparency_data
     if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA") and not deep:
-        image = image.convert("RGB")  # from which all others can be made
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, "RGB"))  # the others are made of these
     wanted = "F" if deep else "RGBA" if clear else "L"
     if image.mode != wanted:
         image = image.convert(wanted)
@@ -94,7 +98,7 @@ def grey(image: Image.Image) -> Array:
     if deep:
         pixels = np.nan_to_num(pixels).clip(0)
         largest = pixels.max()
-        pixels = pixels * (255 / next(white for white in (1, 255, 65535, largest) if largest <= white))
+        pixels = pixels * (255 / next(white for white in (1, 255, 4095, 65535, largest) if largest <= white))
     return pixels
 
 
@@ -116,8 +120,7 @@ def as_taken(shades: Array, shape: tuple[int, int], handwriting: bool) -> Array:
     """`prepare`, of shades (height, width) in 0…255."""
     if not handwriting:
         return resized(shades, shape)
-    border = (shades[0], shades[-1], shades[:, 0], shades[:, -1])
-    if shades.shape != shape or np.concatenate(border).mean() >= 128:
+    if shades.shape != shape or border(shades).mean() >= 128:
         return fitted(digit(ink(shades)), shape)
     if np.ptp(shades) < FAINTEST:
         raise InputError(NO_DIGIT)
@@ -135,8 +138,8 @@ def resized(shades: Array, shape: tuple[int, int]) -> Array:
 def ink(shades: Array) -> Array:
     """How much ink there is, float32 (h, w): 0 is paper, 1 the usual ink. Raises InputError if there is none."""
     found = shades - paper(shades)
-    found *= np.sign((found**3).sum())
-    noise = 1.48 * np.median(abs(found))  # its standard deviation, were it normal
+    found *= np.sign((found * found * found).sum())  # most of what is far from the paper is ink
+    noise = np.percentile(abs(found), 25) / 0.3186  # its standard deviation, were it normal; half may be ink
     least = max(3 * noise, FAINTEST / 2)
     usual = least
     for _ in range(5):
@@ -150,25 +153,29 @@ def ink(shades: Array) -> Array:
 def paper(shades: Array) -> Array:
     """The paper's shades without the ink: a quadratic surface, float32 (h, w).
 
-    Fitted to the edges first, by least absolute deviations, and then to all that is near it; digits are in the middle.
+    It begins as flat as the picture's border, where there is the least ink, and bends in steps towards what is near it:
+    what lies far off, as ink does, has little weight.
     """
     y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in shades.shape)
-    rows, columns = (slice(None, None, -(-side // 40)) for side in shades.shape)
-    terms = quadratic(y[rows], x[columns]).reshape(6, -1)
+    rows, columns = (slice(None, None, -(-side // SAMPLES)) for side in shades.shape)
     sample = shades[rows, columns].ravel().astype(np.float32)
-    edges = np.maximum(abs(terms[1]), abs(terms[2])) > 0.8
-    weights = edges.astype(np.float32)
-    for attempt in range(12):
-        factors = np.linalg.lstsq(terms * weights @ terms.T, terms * weights @ sample, rcond=None)[0]
-        off = abs(sample - factors @ terms)
-        weights = edges / np.maximum(off, 1) if attempt < 5 else 1 / (off**2 + 100)
-    return np.asarray(np.tensordot(factors, quadratic(y, x), 1))
+    v, u = (each.ravel() for each in np.meshgrid(y[rows], x[columns], indexing="ij"))
+    terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v])
+    contrast = max(1.0, float(np.ptp(sample)))
+    off = sample - np.median(border(shades))
+    for count, part in BENDING:
+        weighted = terms[:count] / (off * off + (contrast / part) ** 2)
+        products = weighted @ terms[:count].T
+        products += 1e-6 * np.trace(products) * np.eye(count, dtype=np.float32)  # of a single row it would be singular
+        factors = np.linalg.solve(products, weighted @ sample)
+        off = sample - factors @ terms[:count]
+    level, right, down, right2, both, down2 = factors
+    return np.asarray((level + down * y + down2 * y * y)[:, None] + (right + both * y)[:, None] * x + right2 * x * x)
 
 
-def quadratic(y: Array, x: Array) -> Array:
-    """The six terms of a quadratic surface, float32 (6, h, w), over coordinates (h,) and (w,)."""
-    x, y = np.meshgrid(x, y)
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])
+def border(shades: Array) -> Array:
+    """The outermost pixels."""
+    return np.concatenate([shades[0], shades[-1], shades[:, 0], shades[:, -1]])
 
 
 def digit(ink: Array) -> Array:
@@ -177,6 +184,9 @@ def digit(ink: Array) -> Array:
     if not count:
         raise InputError(NO_DIGIT)
     amounts = amount(labels, ink, count)
+    inside = np.where(np.isin(np.arange(count + 1), labels[CORNERS]), 0, amounts)
+    if inside.max() > LITTLE * amounts.max():
+        amounts = inside  # what reaches into a corner is the table that the paper lies on
     strokes = (amounts >= DUST * amounts.max())[labels]
     size = max(np.ptp(np.flatnonzero(strokes.any(axis))) + 1 for axis in (0, 1))
     if size < SMALLEST:
@@ -198,20 +208,28 @@ def amount(labels: Array, ink: Array, count: int) -> Array:
 def one_digit(groups: Array, ink: Array, count: int) -> Array:
     """Which groups of strokes, numbered from 1 in (h, w), are the digit, bool (count + 1,): the largest and those near.
 
-    Raises InputError if there is another: as tall and beside it, or with as much ink and far from it. So the bar of a
-    5 is none, however long.
+    Raises InputError if there is another digit, as tall and beside the largest, or with as much ink and far from all.
+    The bar of a 5 is neither, and no dash of a dashed line.
     """
     amounts = amount(groups, ink, count)
-    main = amounts.argmax()
+    much = amounts > MUCH * amounts.max()
     ends = [[(where.min(), where.max() + 1) for where in np.nonzero(groups == k)] for k in range(1, count + 1)]
-    low, high = np.moveaxis(np.array([ends[main - 1], *ends]), 2, 0)  # the first is label 0, and has no ink
-    size = high - low
-    gap = np.maximum(low - high[main], low[main] - high)  # down and right; below 0 if they overlap
-    beside = (gap[:, 1] > APART * size[main, 0]) & (size[:, 0] > TALL * size[main, 0])
-    far = gap.max(1) > FAR * size[main].max()
-    if (amounts > MUCH * amounts[main])[beside | far].any():
+    low, high = np.moveaxis(np.array([[(0, 0), (0, 0)], *ends]), 2, 0)
+    whole = high[much].max(0) - low[much].min(0)
+    belongs = amounts == amounts.max()
+    beside = apart(low, high, belongs)[:, 1] > APART * whole[0]
+    if (much & beside & (high - low > TALL * whole)[:, 0]).any():
         raise InputError(SEVERAL)
-    return np.asarray((amounts > 0) & ~far)
+    while (near := (amounts > 0) & (apart(low, high, belongs).max(1) <= FAR * whole.max())).sum() > belongs.sum():
+        belongs = near
+    if (much & ~belongs).any():
+        raise InputError(SEVERAL)
+    return np.asarray(belongs)
+
+
+def apart(low: Array, high: Array, chosen: Array) -> Array:
+    """How far each box, from `low` to `high` (n, 2), is from that around the chosen ones; below 0: they overlap."""
+    return np.asarray(np.maximum(low - high[chosen].max(0), low[chosen].min(0) - high))
 
 
 def components(mask: Array) -> tuple[Array, int]:

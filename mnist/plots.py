@@ -51,8 +51,13 @@ def short(classes: Sequence[str]) -> list[str]:
     return [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in classes]
 
 
-def predictions(images: Array, results: Predictions, index: Sequence[int], title: str) -> Figure:
-    """Each chosen image, uint8 (height, width), beside the probabilities of its likeliest classes."""
+def predictions(
+    images: Array, results: Predictions, index: Sequence[int], title: str, captions: Sequence[str] | None = None
+) -> Figure:
+    """Each chosen image, uint8 (height, width), beside the probabilities of its likeliest classes.
+
+    `captions`, one per image, take the place of its number, prediction and verdict.
+    """
     figure, axes = canvas(0.4 + (SIDE + 0.6) * max(1, -(-len(index) // COLUMNS)))
     axes.text(5, 0.25, title if index else f"{title}: none", ha="center", va="center", fontsize=11)
     room = 0.15 + 0.06 * max(map(len, short(results.classes)))  # for the names, in inches
@@ -61,7 +66,8 @@ def predictions(images: Array, results: Predictions, index: Sequence[int], title
         row, column = divmod(place, COLUMNS)
         left, top = 0.15 + 3.3 * column, 0.7 + (SIDE + 0.6) * row
         show_image(axes, images[k], left, top, SIDE)
-        show_probabilities(axes, results, k, left + SIDE + room, top, 3 - SIDE - room, pitch)
+        caption = captions[k] if captions else None
+        show_probabilities(axes, results, k, left + SIDE + room, top, 3 - SIDE - room, pitch, caption)
     return figure
 
 
@@ -74,7 +80,14 @@ def show_image(axes: Axes, image: Array, left: float = 0, top: float = 0, side: 
 
 
 def show_probabilities(
-    axes: Axes, results: Predictions, k: int, left: float = 0, top: float = 0, width: float = 1, pitch: float = 1
+    axes: Axes,
+    results: Predictions,
+    k: int,
+    left: float = 0,
+    top: float = 0,
+    width: float = 1,
+    pitch: float = 1,
+    caption: str | None = None,
 ) -> None:
     """Bars for the likeliest classes, in their order, `pitch` apart; one as long as `width` is a probability of 1."""
     names = short(results.classes)
@@ -94,7 +107,7 @@ def show_probabilities(
     for chance in (0, 1):
         axes.text(left + chance * width, bottom + gap, str(chance), ha="center", va="top", fontsize=7)
     verdict, colour = (" ✓", BLUE) if actual == predicted else (f", not {names[actual]}", VERMILLION)
-    axes.text(left + width, top - gap, f"#{k}: {names[predicted]}{verdict}", ha="right", color=colour)
+    axes.text(left + width, top - gap, caption or f"#{k}: {names[predicted]}{verdict}", ha="right", color=colour)
     axes.yaxis.set_inverted(True)
     axes.set_axis_off()
 

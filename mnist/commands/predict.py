@@ -29,6 +29,7 @@ UNSURE = 0.8  # answers of a lower probability are called unsure
 BATCH = 16  # images that the model always computes together
 AT_A_TIME = 512  # images between two reports of progress
 DRAWN = 99  # images in a picture, at most
+LONGEST = 20  # letters of a file's name in a picture
 
 
 class Picture(NamedTuple):
@@ -97,7 +98,8 @@ def predict(
             answered += 1
             drawn += [answer] * (picture is not None and len(drawn) < DRAWN)
             if as_csv:
-                table.writerow([answer.name, answer.label, answer.chance, answer.unsure, *answer.chances.astype(str)])
+                unsure = str(answer.unsure).lower()
+                table.writerow([answer.name, answer.label, answer.chance, unsure, *answer.chances.astype(str)])
             elif as_json:
                 rows.append(as_row(answer, description.classes))
             else:
@@ -265,8 +267,21 @@ def draw(drawn: list[Answer], answered: int, classes: list[str]) -> bytes:
     plots.settle()
     chances = np.stack([answer.chances for answer in drawn])
     results = Predictions(classes, chances.argmax(1), chances.argmax(1), chances)
-    title = f"The first {len(drawn)} of {answered:,} pictures" if answered > len(drawn) else "As the model takes them"
+    title = (
+        f"The first {len(drawn)} of {answered:,} pictures"
+        if answered > len(drawn)
+        else "The pictures as the model takes them"
+    )
     out = io.BytesIO()
     images = np.stack([answer.image for answer in drawn])
-    plots.save(plots.predictions(images, results, range(len(drawn)), title), out)
+    captions = [caption(answer) for answer in drawn]
+    plots.save(plots.predictions(images, results, range(len(drawn)), title, captions), out)
     return out.getvalue()
+
+
+def caption(answer: Answer) -> str:
+    """What stands above an image: the end of its file's name, its class, and whether that is unsure."""
+    from mnist import plots
+
+    name, (label,) = printable(Path(answer.name).name), plots.short([answer.label])
+    return f"{name if len(name) <= LONGEST else f'…{name[1 - LONGEST :]}'}: {label}" + ", unsure" * answer.unsure
