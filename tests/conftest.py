@@ -1,10 +1,15 @@
 """A real project in a folder of its own: the working tree's files, git, DVC, a small data set."""
 
+import contextlib
 import fcntl
 import hashlib
+import io
 import os
 import re
+import runpy
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,6 +100,22 @@ class Project:
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def inside(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`python -m mnist` with these arguments, in this process, which has loaded the libraries already."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.path), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
+            pytest.MonkeyPatch.context() as patched,
+        ):  # fmt: skip
+            status = run_inside(shlex.join(["mnist", *arguments]), patched)
+        return subprocess.CompletedProcess(arguments, int(str(status or 0)), out.getvalue(), err.getvalue())
+
+    def mnist(self, *arguments: str) -> str:
+        """`python -m mnist` with these arguments, in this process; it must succeed; returns what it printed."""
+        done = self.inside(*arguments)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
     def repro(self, *options: str) -> list[str]:
         """`dvc repro`, which must succeed; returns the stages whose command ran."""
         return re.findall(r"^Running stage '(.*)':$", self.succeed("dvc", "repro", *options), re.MULTILINE)
@@ -114,6 +135,21 @@ class Project:
             for file in sorted(files)
             if file.name != ".gitignore"
         }
+
+
+def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Run `python -m command` in this process; returns its exit status."""
+    module, *arguments = shlex.split(command)
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    monkeypatch.delitem(sys.modules, "mnist.__main__" if module == "mnist" else module, raising=False)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_module(module, run_name="__main__", alter_sys=False)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return caught.value.code
 
 
 def write_small(folder: Path) -> None:
