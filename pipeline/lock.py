@@ -22,6 +22,12 @@ class Entry(BaseModel):
     nfiles: int = 0
 
 
+class Output(BaseModel):
+    """The part of an output in a `.dvc` file that matters here."""
+
+    md5: str | None = None
+
+
 class Stage(BaseModel):
     """One run of a stage; parameters by file."""
 
@@ -86,6 +92,12 @@ class Lock(BaseModel):
         }
 
 
+class Tracked(BaseModel):
+    """A `.dvc` file: the one file or folder that DVC keeps for git. Without an MD5, DVC has not had it yet."""
+
+    outs: Annotated[list[Output], Field(min_length=1)]
+
+
 def digest(content: bytes) -> str:
     """The MD5 that DVC knows a file by."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -109,6 +121,14 @@ def parse(content: bytes, place: object = FILE) -> Lock:
         raise
     except (InputError, ValidationError) as error:
         raise InputError(f"{place}: not whole, as when DVC was killed while it wrote it; {remedy}") from error
+
+
+def parse_tracked(content: bytes, place: str) -> str | None:
+    """The MD5 in a `.dvc` file. Raises InputError, which names `place`, if it is none."""
+    try:
+        return Tracked.model_validate(yaml12.parse(content, place)).outs[0].md5
+    except ValidationError as error:
+        raise InputError.invalid(place, error, f"`git restore {place}` brings it back") from error
 
 
 def read() -> Lock:
