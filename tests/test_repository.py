@@ -63,7 +63,7 @@ def test_who_changes_parameters_and_adds_a_recipe_has_tests_that_pass(tmp_path: 
     (project.path / "dvc.lock").unlink()
     project.succeed("python", "-m", "pytest", "--collect-only")
     shipped = "tests/endtoend/test_mnist.py::test_a_fresh_checkout_comes_to_the_committed_results"
-    said = project.succeed("python", "-m", "pytest", "-rs", shipped)
+    said = project.succeed("python", "-m", "pytest", "-rs", shipped, "tests/test_recipes.py")
     assert "params.yaml is not as shipped (tests/params.yaml)" in said
 
 
