@@ -101,7 +101,8 @@ def bring(revision: Revision, folder: Path, project: Path) -> None:
                 f"{revision.name}: its data, {path}, lie outside of the repository; a run from an absolute path can be "
                 "proved"
             )
-        if tracked := next((each for each in [target, *target.parents] if beside(each).is_file()), None):
+        within = [each for each in [target, *target.parents] if each.is_relative_to(folder.resolve())]
+        if tracked := next((each for each in within if beside(each).is_file()), None):
             pull(revision, tracked)
         elif Path(path).exists():  # of this folder alone: if they are others by now, their MD5 is another
             link(Path(path), target)

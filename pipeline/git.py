@@ -120,6 +120,12 @@ def check_out(commit: str, folder: Path) -> Path:
     return folder / run("rev-parse", "--show-prefix").strip()
 
 
+def holds(path: str) -> bool:
+    """Whether a path lies in the repository; git does not even look at one that does not."""
+    top = run("rev-parse", "--show-toplevel").strip()
+    return Path(os.path.normpath(Path.cwd() / path)).is_relative_to(top)
+
+
 def run(*arguments: str) -> str:
     """What git prints. Raises InputError outside of a repository with a commit."""
     return checked(*arguments).decode(errors="replace")
