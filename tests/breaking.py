@@ -132,7 +132,6 @@ BREAKS = {
     "a frozen stage is to be run by dvc repro alone": Break("pipeline/revisions.py", 'frozen") is True]', 'frozen") is None]', f"{CHECKOUTS} -k 'leads_there and shallow'"),
     "what git cannot fetch ends in a traceback": Break("pipeline/git.py", 'checked("cat-file", "--batch", given=asked.encode())', 'execute("cat-file", "--batch", given=asked.encode()).stdout', f"{CHECKOUTS} -k remote_is_gone"),
     "one of several commits is taken": Break("pipeline/git.py", "if len(found) > 1:", "if len(found) > 9:", f"{CHECKOUTS} -k several_things"),
-    "prove takes what the cache has": Break("pipeline/again.py", "[*revision.lock.outputs(), str(lock.FILE)]", "[]", "tests/test_prove.py -k 'raw_data_alone and git'"),
     "prove overlooks what differs": Break("pipeline/again.py", "if then.get(what) != now.get(what):", "if then.get(what) is None:", "tests/test_prove.py -k first_difference"),
     "prove leaves its folder": Break("pipeline/again.py", "files.scratch(place):", "files.scratch(place.with_name('other')):\n        place.mkdir(exist_ok=True)", "tests/test_prove.py -k half_way"),
     "a run is overlooked in a branch": Break("pipeline/git.py", '"--all", "--full-history"', '"HEAD", "--full-history"', "tests/test_show.py -k newest"),

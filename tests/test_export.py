@@ -105,10 +105,13 @@ def test_another_class_on_one_image_and_there_is_no_file(tmp_path: Path, monkeyp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "out.onnx"]
 
 
-def test_a_committed_model_is_held_against_the_test_images(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_committed_model_is_held_against_the_test_images(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(project.path)
     shutil.rmtree("models")
     assert not run_inside("mnist export out.onnx --revision HEAD", monkeypatch)
+    assert capsys.readouterr().out.startswith("out.onnx: the same class on all 300 test images, ")
     images = np.array(dataset.load("test").images)
     classes = np.array([row.split(",")[2] for row in Path("metrics/predictions.csv").read_text().splitlines()[1:]])
     assert (answers(Path("out.onnx"), images).argmax(1).astype(str) == classes).all()

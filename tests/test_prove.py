@@ -17,7 +17,7 @@ import torch
 from mnist.commands import fingerprint, prove
 from pipeline import again, files, git, lock, revisions
 from pipeline.errors import InputError
-from tests.conftest import LONG, PATIENCE, Project, commit, copy
+from tests.conftest import LONG, PATIENCE, STAGES, Project, commit, copy
 from tests.endtoend.test_interruptions import until
 from tests.test_bad_input import contents, run_inside
 
@@ -74,16 +74,17 @@ def test_the_committed_state_is_proved_from_the_raw_data_alone(
     given = shutil.copy(project.path / MODEL, tmp_path / "given")
     if kept_by == "dvc":
         track_by_dvc(project, tmp_path / "remote")
-    without_cache(project)
+        without_cache(project)
     project.edit("learning_rate: 0.003", "learning_rate: 0.1")  # not committed, so nothing to prove
     left = project.path / SCRATCH / "1/data"  # by one that was killed
     left.mkdir(parents=True)
     before = contents(project.path)
     said = run(project, f"prove {given}" if kept_by == "git" else "prove")
     assert said.status == 0, said
-    first, *lines = said.out.splitlines()
+    lines = said.out.splitlines()
     if kept_by == "git":
-        assert re.fullmatch(rf"{given}: as recorded by [0-9a-f]{{7}} \d{{4}}-\d\d-\d\d run", first)
+        assert re.fullmatch(rf"{given}: as recorded by [0-9a-f]{{7}} \d{{4}}-\d\d-\d\d run", lines[0])
+    assert lines[-6:-1] == [f"running {stage}" for stage in STAGES]  # though in one of the two the cache has it all
     assert re.fullmatch(r"proved: 8 outputs, \d+ s, on " + re.escape(fingerprint.processor()), lines[-1])
     assert contents(project.path) == before
 

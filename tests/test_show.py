@@ -77,11 +77,10 @@ def test_the_newest_and_the_first_commit_of_any_branch_tag_or_experiment_are_fou
     Path("dvc.lock").write_text(text.replace("epochs: 2", "epochs: 3"))
     commit(project, "other parameters")
     assert show.commits(inputs) == {"last": first, "first": first, "why": None}
-    Path("dvc.lock").write_text(text[: len(text) // 2])
+    Path("dvc.lock").write_text("schema: [")
     commit(project, "damaged")
+    assert next(origin.recording(inputs, origin.records())).commit.startswith(first[:7])
     Path("dvc.lock").write_text(text)
-    found = show.commits(inputs)
-    assert found == {"last": first, "first": first, "why": None}
     project.succeed(
         "git", "commit", "-q", "-a", "-m", "again", "--date=2030-01-01", GIT_COMMITTER_DATE="2030-01-01T12:00Z"
     )
