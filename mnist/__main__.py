@@ -3,7 +3,7 @@
 if __name__ == "__main__":
     import pipeline.interrupt  # noqa: F401
 
-from mnist.commands import check, compare, fingerprint, leaderboard, recipe, report, verify
+from mnist.commands import check, compare, export, fingerprint, leaderboard, prove, recipe, report, show, verify
 from pipeline import console
 
 app = console.application("Commands beside DVC's own, for the pipeline in this folder.")
@@ -15,6 +15,9 @@ for command in (
     report.report,
     leaderboard.leaderboard,
     fingerprint.fingerprint,
+    show.show,
+    prove.prove,
+    export.export,
     verify.verify,
 ):
     app.command()(command)

@@ -143,6 +143,8 @@ class Revision:
 
     def digest(self, dep: lock.Entry) -> str | None:
         """The MD5 of a dependency now; as recorded for data that git does not have, or not all of: who knows."""
+        if ".." in Path(dep.path).parts and not git.holds(dep.path):
+            return dep.md5
         content = self.in_git(dep.path)
         if content is not None:
             return lock.digest(content)

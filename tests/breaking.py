@@ -141,6 +141,11 @@ BREAKS = {
     "loading SciPy never ends": Break("pipeline/__init__.py", "mmap.mmap(-1, LEAST)", "mmap.mmap(-1, 1)", "tests/test_console.py -k too_little"),
     "a remote that does not answer has nothing": Break("pipeline/revisions.py", "NoRemoteError, FileNotFoundError", "NoRemoteError, OSError", f"{CHECKOUTS} -k from_dvcs_remote"),
     "make installs nothing": Break("Makefile", "pip install --quiet --disable-pip-version-check -r", "pip check #", "tests/test_make.py -k messages_say"),
+    "prove overlooks what differs": Break("pipeline/again.py", "if then.get(what) != now.get(what):", "if then.get(what) is None:", "tests/test_prove.py -k first_difference"),
+    "prove leaves its folder": Break("pipeline/again.py", "files.scratch(place):", "files.scratch(place.with_name('other')):\n        place.mkdir(exist_ok=True)", "tests/test_prove.py -k half_way"),
+    "a run is overlooked in a branch": Break("pipeline/git.py", '"--all", "--full-history"', '"HEAD", "--full-history"', "tests/test_show.py -k newest"),
+    "an exported model does not normalise": Break("mnist/commands/export.py", "    return plain.eval()", "    plain.normalise.mean.zero_()\n    return plain.eval()", "tests/test_export.py -k any_number"),
+    "an exported file is not tried": Break("mnist/commands/export.py", "    if unlike:", "    if False:", "tests/test_export.py -k there_is_no_file"),
 }  # fmt: skip
 
 

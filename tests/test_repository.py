@@ -21,7 +21,9 @@ STEPS = [step for job in JOBS for step in job["steps"]]
 
 def test_ci_runs_what_a_person_would() -> None:
     assert {"push", "pull_request"} <= set(WORKFLOW["on"])
-    assert [step["run"] for step in STEPS if "run" in step] == [".ci/run"]
+    proof = ".venv/bin/python -m mnist prove"
+    assert [step["run"] for step in STEPS if "run" in step] == [".ci/run", proof]
+    assert STEPS[-1] == {"if": "github.event_name == 'pull_request'", "run": proof}
     assert os.access(ROOT / ".ci/run", os.X_OK)
     subprocess.run(["bash", "-n", ROOT / ".ci/run"], check=True)
 
