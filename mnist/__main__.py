@@ -3,7 +3,20 @@
 if __name__ == "__main__":
     import pipeline.interrupt  # noqa: F401
 
-from mnist.commands import check, compare, fingerprint, leaderboard, predict, recipe, report, serve, verify
+from mnist.commands import (
+    check,
+    compare,
+    export,
+    fingerprint,
+    leaderboard,
+    predict,
+    prove,
+    recipe,
+    report,
+    serve,
+    show,
+    verify,
+)
 from pipeline import console
 
 app = console.application("Commands beside DVC's own, for the pipeline in this folder.")
@@ -16,6 +29,9 @@ for command in (
     report.report,
     leaderboard.leaderboard,
     fingerprint.fingerprint,
+    show.show,
+    prove.prove,
+    export.export,
     serve.serve,
     verify.verify,
 ):

@@ -132,6 +132,20 @@ BREAKS = {
     "a frozen stage is to be run by dvc repro alone": Break("pipeline/revisions.py", 'frozen") is True]', 'frozen") is None]', f"{CHECKOUTS} -k 'leads_there and shallow'"),
     "what git cannot fetch ends in a traceback": Break("pipeline/git.py", 'checked("cat-file", "--batch", given=asked.encode())', 'execute("cat-file", "--batch", given=asked.encode()).stdout', f"{CHECKOUTS} -k remote_is_gone"),
     "one of several commits is taken": Break("pipeline/git.py", "if len(found) > 1:", "if len(found) > 9:", f"{CHECKOUTS} -k several_things"),
+    "what git has started stays": Break("pipeline/git.py", "[*process.children(recursive=True), process]", "[process]", f"{CHECKOUTS} -k one_signal"),
+    "a signal does not end a wait for a remote": Break("pipeline/console.py", "raise Stopped(number)", "pass", f"{CHECKOUTS} -k one_signal"),
+    "a shallow clone stays one": Break("pipeline/git.py", "git fetch --unshallow --tags", "git fetch --tags", "tests/test_compare.py -k shallow"),
+    "line ends are converted": Break("pipeline/git.py", 'yield content if', 'yield content.replace(b"\\n", b"\\r\\n") if', f"{CHECKOUTS} -k line_ends"),
+    "a damaged .dvc file ends in a traceback": Break("pipeline/lock.py", "Tracked.model_validate(", "Tracked.model_construct(**", "tests/test_bad_input.py -k 'dvc and file and number'"),
+    "check overlooks what DVC cannot read": Break("mnist/commands/check.py", "    verify.check_graph()", "    ()", "tests/test_bad_input.py -k 'dvc and file and number'"),
+    "loading SciPy never ends": Break("pipeline/__init__.py", "mmap.mmap(-1, LEAST)", "mmap.mmap(-1, 1)", "tests/test_console.py -k too_little"),
+    "a remote that does not answer has nothing": Break("pipeline/revisions.py", "NoRemoteError, FileNotFoundError", "NoRemoteError, OSError", f"{CHECKOUTS} -k from_dvcs_remote"),
+    "make installs nothing": Break("Makefile", "pip install --quiet --disable-pip-version-check -r", "pip check #", "tests/test_make.py -k messages_say"),
+    "prove overlooks what differs": Break("pipeline/again.py", "if then.get(what) != now.get(what):", "if then.get(what) is None:", "tests/test_prove.py -k first_difference"),
+    "prove leaves its folder": Break("pipeline/again.py", "files.scratch(place):", "files.scratch(place.with_name('other')):\n        place.mkdir(exist_ok=True)", "tests/test_prove.py -k half_way"),
+    "a run is overlooked in a branch": Break("pipeline/git.py", '"--all", "--full-history"', '"HEAD", "--full-history"', "tests/test_show.py -k newest"),
+    "an exported model does not normalise": Break("mnist/commands/export.py", "    return plain.eval()", "    plain.normalise.mean.zero_()\n    return plain.eval()", "tests/test_export.py -k any_number"),
+    "an exported file is not tried": Break("mnist/commands/export.py", "    if unlike:", "    if False:", "tests/test_export.py -k there_is_no_file"),
 }  # fmt: skip
 
 

@@ -24,19 +24,19 @@ def test_runs_that_differ_in_their_seed_alone_are_one_recipe(project: Project) -
     project.succeed("git", "checkout", "-q", ".")
     (project.path / "notes.txt").write_text("the same run in another commit counts once")
     commit(project, "notes")
-    ranked = json.loads(project.succeed("python", "-m", "mnist", "leaderboard", "--json"))
+    ranked = json.loads(project.mnist("leaderboard", "--json"))
     assert ranked[0]["accuracy_mean"] >= ranked[1]["accuracy_mean"]
     one, two = sorted(ranked, key=lambda row: row["params"]["train.epochs"])
     assert [one["params"], two["params"]] == [{"train.epochs": 1}, {"train.epochs": 2}]
     assert (one["n"], two["n"]) == (2, 1)
     assert (two["accuracy_std"], two["p_value"]) == (None, None)
     assert one["best"] >= one["accuracy_mean"]
-    shown = project.succeed("python", "-m", "mnist", "leaderboard")
+    shown = project.mnist("leaderboard")
     assert "train.epochs: 1" in shown
     assert "±" in shown
     narrow = project.succeed("python", "-m", "mnist", "leaderboard", COLUMNS="60")
     assert leaderboard.spread(one["loss_mean"], one["loss_std"]) in narrow
-    table = list(csv.DictReader(project.succeed("python", "-m", "mnist", "leaderboard", "--csv").splitlines()))
+    table = list(csv.DictReader(project.mnist("leaderboard", "--csv").splitlines()))
     assert [row["n"] for row in table] == [str(row["n"]) for row in ranked]
 
 
@@ -278,7 +278,7 @@ def committed(project: Project, message: str, *edits: tuple[str, str, str]) -> N
 
 
 def ranked(project: Project) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads(project.succeed("python", "-m", "mnist", "leaderboard", "--json"))
+    found: list[dict[str, object]] = json.loads(project.mnist("leaderboard", "--json"))
     return found
 
 
@@ -312,7 +312,7 @@ def test_a_damaged_commit_is_left_out_with_a_line_that_names_it(content: str, pr
     before = ranked(project)
     measured(project, content)
     commit(project, "damaged")
-    done = project.run("python", "-m", "mnist", "leaderboard", "--json")
+    done = project.inside("leaderboard", "--json")
     assert json.loads(done.stdout) == before
     head = project.succeed("git", "rev-parse", "HEAD")[:7]
     assert done.stderr == f"{head}: its dvc.lock or metrics/evaluate.json is damaged; left out\n"
@@ -320,6 +320,6 @@ def test_a_damaged_commit_is_left_out_with_a_line_that_names_it(content: str, pr
 
 @pytest.mark.slow
 def test_a_project_without_results_says_how_to_get_them(fresh: Project) -> None:
-    done = fresh.run("python", "-m", "mnist", "leaderboard")
+    done = fresh.inside("leaderboard")
     assert done.returncode == 1
     assert done.stderr.startswith("error: no commit or experiment has dvc.lock")
