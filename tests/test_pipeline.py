@@ -16,7 +16,7 @@ COMMANDS = [ROOT / "mnist/__main__.py", *sorted((ROOT / "mnist/commands").rglob(
 DIGITS = [path for path in sorted((ROOT / "mnist").rglob("*.py")) if path not in COMMANDS]
 STAGES = sorted((ROOT / scripts).rglob("*.py"))
 # a list of what is allowed: what knows DVC, git or YAML has many names
-LIBRARIES = {"matplotlib", "numpy", "pydantic", "safetensors", "scipy", "torch", "torchvision"}
+LIBRARIES = {"PIL", "matplotlib", "numpy", "pydantic", "safetensors", "scipy", "torch", "torchvision"}
 OF_THE_MACHINERY = {"importlib", "runpy", "subprocess", "tomllib"}
 # a library that decides results, and the list of pyproject.toml that a stage then names
 DECIDING = {"torch": "numbers", "safetensors": "numbers", "matplotlib": "drawing"}
