@@ -118,7 +118,7 @@ def beside(path: Path) -> Path:
 def pull(revision: Revision, path: Path) -> None:
     """Bring data that DVC tracks by a file beside them, from the cache or else the remote."""
     tracked = beside(path)
-    md5 = str(definition.find(yaml12.read(tracked), "outs")[0].get("md5"))
+    md5 = str(lock.parse_tracked(tracked.read_bytes(), f"{revision.name}: {tracked.name}"))
     tracked.unlink()  # DVC would look for them in the cache of the checkout
     # what is lost shows in many ways, by what kind of storage lost what
     try:
