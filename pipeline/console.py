@@ -69,7 +69,7 @@ def main(app: typer.Typer) -> NoReturn:
     except InputError as error:
         fail(str(error), 1)
     except TyperException as error:
-        fail(f"{getattr(error, 'message', error)} (see --help)", getattr(error, "exit_code", 2))
+        fail(f"{error.format_message()} (see --help)", error.exit_code)
     except Stopped as stopped:
         number = stopped.args[0]
         fail(STOPS[number], 128 + number)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from PIL import Image
 
 Harm = Callable[[Path], object]
 
@@ -120,6 +121,18 @@ def model(change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Harm:
         weights = safetensors.numpy.load(content)
         change(weights, description)
         path.write_bytes(safetensors.numpy.save(weights, {"mnist": json.dumps(description)}))
+
+    return harm
+
+
+def drawn(path: str, side: int = 100, *bars: int) -> Harm:
+    """A white picture with black bars at these columns, half as high as it is."""
+
+    def harm(root: Path) -> None:
+        image = Image.new("L" if bars else "1", (side, side), 255)
+        for left in bars:
+            image.paste(0, (left, side // 4, left + side // 20, side * 3 // 4))
+        image.save(root / path)
 
     return harm
 

@@ -39,6 +39,7 @@ from tests.harms import (
     array,
     as_pickle,
     cut,
+    drawn,
     folder,
     given,
     gone,
@@ -623,6 +624,36 @@ STAGE_CASES = [
     Case("a recipe of no sections", "mnist recipe mlp", text("recipes/mlp.yaml", "# a\ntrain: 1"),
          "recipes/mlp.*train"),
     Case("an empty recipe", "mnist recipe mlp", text("recipes/mlp.yaml", ""), "recipes/mlp"),
+    Case("no model yet", f"mnist predict {small('t10k-images-idx3-ubyte')}", gone(MODEL),
+         "model.safetensors: no model yet; .*trains one, .*brings", remedy=("dvc checkout",)),
+    Case("a model that was cut off", "mnist predict a.png", cut(MODEL, 2000), "model.safetensors: not a whole"),
+    Case("a revision that is none", "mnist predict a.png --revision nothing", lambda _: None, "nothing.*; "),
+    Case("a revision without a model", "mnist predict a.png --revision early", lambda root: Project(root).succeed(
+        "git", "tag", "early", "HEAD~1"), "early: has no dvc.lock, .*; name another"),
+    Case("two formats at once", "mnist predict a.png --json --csv", lambda _: None, r"exclude each other; .*--help\)", 2),
+    Case("no picture named", "mnist predict", lambda _: None, r"Missing argument 'IMAGE...'.*\(see --help\)", 2),
+    Case("no folder to draw into", "mnist predict a.png --picture no/a.png", lambda _: None, r"no folder no; .*--help\)", 2),
+    *(Case(name, f"mnist predict {argument}", harm, rf"{argument}: {says}") for name, argument, harm, says in (
+        ("no such file", "none.png", lambda _: None, "no such file; name a picture"),
+        ("a dash", "-", lambda _: None, "no such file; standard input is not read; name"),
+        ("no picture", "a.png", text("a.png", "hello"), "not a picture that is read here; save it as PNG, "),
+        ("an empty file", "a.png", text("a.png", ""), "an empty file; save"),
+        ("a folder without pictures", "docs", folder("docs"), "no .png .*; name"),
+        ("a cut picture", "a.png", in_turn(drawn("a.png", 100, 40), cut("a.png", -40)), "a damaged picture .*; save it again"),
+        ("a picture of another kind", "a.eps", text("a.eps", "%!PS-Adobe-3.0 EPSF-3.0\n"), "not a picture that is read here; "),
+        ("a bomb", "a.png", drawn("a.png", 9_000), "9,000×9,000 pixels are more than 50,000,000; make"),
+        ("a blank picture", "a.png", drawn("a.png", 200), "no digit found; draw"),
+        ("two digits", "a.png", drawn("a.png", 200, 60, 140), "several digits side by side; cut"),
+        ("no right to read a picture", "a.png", in_turn(drawn("a.png"), lambda root: (root / "a.png").chmod(0)), "Permission denied; see"),
+        ("no right to look into a folder", "more", in_turn(folder("more"), lambda root: (root / "more").chmod(0)), "Permission denied; see"),
+        ("a pipe", "a.png", lambda root: os.mkfifo(root / "a.png"), "not a file; name"),
+        ("a link to itself", "a.png", lambda root: loop(root / "a.png"), "Too many levels of symbolic links; fix"),
+        ("a name that is too long", "x" * 300, lambda _: None, "File name too long; fix"),
+        ("labels for images", small("t10k-labels-idx1-ubyte"), lambda _: None, "starts with 0x00000801 where .*; is it the right"),
+        ("an IDX file cut off", small("t10k-images-idx3-ubyte"), cut(small("t10k-images-idx3-ubyte"), -1), "235,215 bytes where .*; fetch"),
+        ("plain though called gzip", "a.gz", text("a.gz", b"\0\0\x08\x03"), "a plain IDX file, not a gzip one; take"),
+        ("gzip cut off", small("t10k-images-idx3-ubyte.gz"), packed(small("t10k-images-idx3-ubyte"), lambda content: content[:-9]), "ends within its gzip data.*; fetch"),
+    )),
     Case("no command", "mnist", lambda _: None, r"\(see --help\)", 2),
     Case("an unknown command", "mnist chekc", lambda _: None, r"chekc.*\(see --help\)", 2),
 ]  # fmt: skip
@@ -639,7 +670,8 @@ def usage() -> Iterator[Case]:
     """What the command line itself may have wrong, for every stage and command."""
     for command in [*SCRIPTS, *(f"mnist {name}" for name in typer.main.get_command(commands.app).commands)]:  # type: ignore[attr-defined]
         yield Case("an unknown option", f"{command} --nonsense", lambda _: None, r"--nonsense.*\(see --help\)", 2)
-        yield Case("too many arguments", f"{command} a b c d e f", lambda _: None, r"\(see --help\)", 2)
+        if command != "mnist predict":  # which takes any number
+            yield Case("too many arguments", f"{command} a b c d e f", lambda _: None, r"\(see --help\)", 2)
 
 
 def identity(case: Case) -> str:
@@ -660,7 +692,7 @@ MARKED = [pytest.param(case, marks=() if one_in(3, case) else pytest.mark.slow) 
 
 # what follows a semicolon: a command, a word of what to do, or the word that may be meant
 REMEDY = re.compile(
-    r"`[a-z]+( [^`]+)?`|\b(fix|fetch|set|put|move|remove|rename|choose|take|add|save|make|give|lower|quote|name|get|see|install"
+    r"`[a-z]+( [^`]+)?`|\b(fix|fetch|set|put|move|remove|rename|choose|take|add|save|make|give|lower|quote|name|draw|cut|get|see|install"
     r"|unzip|gunzip|bunzip2|unxz)\b|did you mean|the keys here are|is it the right file|every (key|section) is needed"
 )
 
