@@ -204,3 +204,44 @@ def test_the_file_meant_is_found_whether_it_is_gzipped_or_not(tmp_path: Path) ->
         sources.find(tmp_path, "a")
     (tmp_path / "a.gz").unlink()
     assert sources.find(tmp_path, "a") == tmp_path / "a"
+
+
+FOUR = [*mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values()]
+PUT = "a data set is four IDX files: put them there, or set dataset.folder to a folder that has them"
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        ([], f"no {', no '.join(FOUR)}, plain or as .gz, but nothing; {PUT}"),
+        (FOUR[:3], f"no {FOUR[3]}, plain or as .gz, but {', '.join(sorted(FOUR[:3]))}; {PUT}"),
+        ([*FOUR[1:], f"{FOUR[0]}/"], f", t10k-labels-idx1-ubyte, {FOUR[0]}/, train-labels-idx1-ubyte; {PUT}"),
+        ([*FOUR[:3], f"{FOUR[3]}@"], f", {FOUR[3]} (no file), train-images-idx3-ubyte, train-labels-idx1-ubyte; {PUT}"),
+        ([f"{k}.png" for k in range(8)], ", but 0.png, 1.png, 2.png, 3.png, 4.png, 5.png, 6.png, 7.png; " + PUT),
+        ([f"{k}.png" for k in range(10, 1019)], ", 1005.png and 1,001 more; " + PUT),
+        (["train_images.gz", *FOUR[1:]], f"; rename train_images.gz to {FOUR[0]}.gz"),
+        (["a TEST image.GZ", "a Train label", "train-images", *FOUR[3:]],
+         f"; rename train-images to {FOUR[0]}, a TEST image.GZ to {FOUR[1]}.gz, a Train label to {FOUR[2]}"),
+        (["1 train image", "2 train image", "train", "image", *FOUR[1:]], f"; rename 1 train image to {FOUR[0]}"),
+        (["train_images/", *FOUR[1:]], f"; {PUT}"),
+        ([*(f"b/{name}.gz" for name in FOUR), *(f"a/{name}" for name in FOUR[1:]), *(f"c/{name}" for name in FOUR)],
+         ", but a/, b/, c/; set dataset.folder to FOLDER/b"),
+    ],
+)  # fmt: skip
+def test_a_folder_without_the_four_files_is_told_what_it_has_and_what_to_do(
+    there: list[str], says: str, tmp_path: Path
+) -> None:
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        path = tmp_path / name.rstrip("/@")
+        path.mkdir() if name.endswith("/") else path.symlink_to(path) if name.endswith("@") else path.touch()
+    with pytest.raises(InputError) as error:
+        sources.check_names(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path}: holds no ")
+    assert str(error.value).endswith(says.replace("FOLDER", str(tmp_path)))
+
+
+def test_each_of_the_four_files_may_be_gzipped_or_not(tmp_path: Path) -> None:
+    for name in (FOUR[0], f"{FOUR[1]}.gz", f"{FOUR[2]}.gz", FOUR[3]):
+        (tmp_path / name).touch()
+    sources.check_names(tmp_path)
