@@ -90,18 +90,19 @@ def test_fashion_mnist_is_recognised_and_brings_its_class_names(raw: Path) -> No
     assert mnist.raw.load(raw)[0].classes[9] == "Ankle boot"
 
 
-def test_mnist_with_one_pixel_changed_is_said_not_to_be_the_original(
+def test_mnist_with_a_pixel_and_a_label_changed_is_said_not_to_be_the_original(
     tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(MNIST, tmp_path / "changed")
-    packed = tmp_path / "changed" / f"{mnist.raw.IMAGES['test']}.gz"
-    content = bytearray(gzip.decompress(packed.read_bytes()))
-    content[16] ^= 1
-    packed.write_bytes(gzip.compress(content, 1))
+    for name, first in ((TEST_IMAGES, 16), (TEST_LABELS, 8)):
+        packed = tmp_path / "changed" / f"{name}.gz"
+        content = bytearray(gzip.decompress(packed.read_bytes()))
+        content[first] ^= 1
+        packed.write_bytes(gzip.compress(content, 1))
     sources.copy(tmp_path / "changed", raw)
     assert mnist.raw.load(raw)[0].name == "changed (not the original mnist)"
     says = "not the original of mnist; taken as a data set of its own"
-    assert capsys.readouterr().out == f"{tmp_path / 'changed'}: {mnist.raw.IMAGES['test']}: {says}\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'changed'}: {TEST_IMAGES}, {TEST_LABELS}: {says}\n"
 
 
 def test_a_class_without_test_images_is_fine_but_one_without_training_images_is_not(folder: Path, raw: Path) -> None:
