@@ -2,13 +2,14 @@
 
 import fcntl
 import hashlib
+import locale
 import math
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,15 @@ class Project:
             for file in sorted(files)
             if file.name != ".gitignore"
         }
+
+
+@pytest.fixture
+def ascii_locale() -> Iterator[None]:
+    """A locale in which files are ASCII where no encoding is given."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    yield
+    locale.setlocale(locale.LC_CTYPE, before)
 
 
 def write_small(folder: Path) -> None:

@@ -53,7 +53,8 @@ def test_the_description_holds_for_the_files_beside_it(folder: Path, raw: Path) 
         assert facts["shape"] == list(idx.read(raw / name, 3 if "images" in name else 1).shape)
 
 
-def test_classes_are_named_by_the_lines_of_classes_txt(folder: Path, raw: Path) -> None:
+@pytest.mark.usefixtures("ascii_locale")
+def test_classes_are_named_by_the_lines_of_classes_txt_in_any_locale(folder: Path, raw: Path) -> None:
     names = ["null", "één", "двa", "three 3", "f,our", "five", "six", "seven", "eight", '"nine"']
     (folder / "classes.txt").write_text("\n".join(names) + "\n", "utf-8")
     sources.copy(folder, raw)
