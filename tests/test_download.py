@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from torchvision import datasets
+from tqdm import tqdm
 
 import mnist.raw
 from mnist import idx, sources
@@ -29,6 +30,8 @@ from tests.conftest import FASHION, Project, needs_fashion
 IMAGES = np.arange(40 * 28 * 28).reshape(40, 28, 28).astype(np.uint8)
 TEST_IMAGES = 255 - IMAGES
 LABELS = np.tile(np.arange(10), 4).astype(np.uint8)
+# tqdm's own lock is shared with forked processes: one that is killed amid a download would hold it for ever
+tqdm.set_lock(threading.RLock())
 WAY_ROUND = "try later, or get its four IDX files, set dataset.folder to their folder and dataset.download to null"
 NAMES = [f"{name}.gz" for name in (*mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values())]
 # a stage whose torchvision looks for its files elsewhere
