@@ -116,19 +116,22 @@ def test_a_class_without_test_images_is_fine_but_one_without_training_images_is_
         sources.copy(folder, raw)
 
 
+NEEDS_TWO = "each class from 0 on needs two (or is a label wrong? fix it)"
+
+
 @pytest.mark.parametrize(
     ("file", "change", "says"),
     [
         (LABELS, lambda labels: labels[1:],
-         "train-images-idx3-ubyte holds 1,200 images, train-labels-idx1-ubyte 1,199 labels; get the two"),
+         f"train-images-idx3-ubyte holds 1,200 images, {LABELS} 1,199 labels; get the two that belong together"),
         (TEST_IMAGES, lambda images: images.reshape(-1, 14, 56),
-         "train-images-idx3-ubyte has images of (28, 28) pixels, t10k-images-idx3-ubyte of (14, 56); get two"),
+         f"train-images-idx3-ubyte has images of (28, 28) pixels, {TEST_IMAGES} of (14, 56); get two that are the same"),
         (TEST_LABELS, lambda labels: np.where(np.arange(300) >= 290, 10, labels),
          "t10k-labels-idx1-ubyte: label 10 at 290 is outside the 10 classes; fix it"),
         (LABELS, lambda labels: np.where(labels == 7, 8, labels),
-         "train-labels-idx1-ubyte: class 7 has 0 images where the labels reach 9, at 4; each class"),
+         "train-labels-idx1-ubyte: class 7 has 0 images where the labels reach 9, at 4; " + NEEDS_TWO),
         (LABELS, lambda labels: np.where((labels == 9) & (labels.cumsum() > 40), 8, labels),
-         "train-labels-idx1-ubyte: class 9 has 1 images where the labels reach 9, at 4; each class"),
+         "train-labels-idx1-ubyte: class 9 has 1 images where the labels reach 9, at 4; " + NEEDS_TWO),
     ],
 )  # fmt: skip
 def test_files_that_do_not_belong_together_are_named(
@@ -140,7 +143,23 @@ def test_files_that_do_not_belong_together_are_named(
     for read in (lambda: sources.copy(folder, raw), lambda: mnist.raw.load(raw)):
         with pytest.raises(InputError) as error:
             read()
-        assert str(error.value).startswith(says)
+        assert str(error.value) == says
+
+
+def test_labels_that_count_from_1_and_names_of_more_classes_than_there_are_come_with_the_remedy(
+    folder: Path, raw: Path
+) -> None:
+    (folder / "classes.txt").write_text("\n".join("abcdefghijkl"))
+    with pytest.raises(InputError) as error:
+        sources.copy(folder, raw)
+    what = "class k has 0 images, and 12 classes are named; name those that there are, 0 to 9"
+    assert str(error.value) == f"{LABELS}: {what}"
+    idx.write(folder / LABELS, idx.read(folder / LABELS, 1) + np.uint8(1))
+    idx.write(folder / TEST_LABELS, np.clip(idx.read(folder / TEST_LABELS, 1), 3, 7))
+    with pytest.raises(InputError) as error:
+        sources.copy(folder, raw)
+    what = f"labels go from 1 to 10, and here they count from 0; take 1 off each, of {TEST_LABELS} too"
+    assert str(error.value) == f"{LABELS}: {what}"
 
 
 UNFIT = "should hold one printable name per line, each once; fix it or remove it"
