@@ -4,6 +4,8 @@ import contextlib
 import fcntl
 import hashlib
 import io
+import locale
+import math
 import os
 import re
 import runpy
@@ -12,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from filelock import FileLock
 
 import mnist.raw
 from mnist import idx, numerics
+from mnist.dataset import Array
 from pipeline import files, yaml12
 
 numerics.pin(threads=1)  # before any test imports torch
@@ -152,16 +155,30 @@ def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
     return caught.value.code
 
 
+@pytest.fixture
+def ascii_locale() -> Iterator[None]:
+    """A locale in which files are ASCII where no encoding is given."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    yield
+    locale.setlocale(locale.LC_CTYPE, before)
+
+
 def write_small(folder: Path) -> None:
     """The first images of MNIST as a data set of plain IDX files."""
     folder.mkdir(parents=True)
     for names, dimensions in ((mnist.raw.IMAGES, 3), (mnist.raw.LABELS, 1)):
         for split, name in names.items():
-            plain = folder / name
-            idx.unpack(ROOT / f"data/mnist/{name}.gz", plain, dimensions)
-            array = np.array(idx.read(plain, dimensions)[: SMALL[split]])
-            plain.unlink()
-            idx.write(plain, array)
+            idx.write(folder / name, first_of_mnist(name, dimensions, SMALL[split]))
+
+
+def first_of_mnist(name: str, dimensions: int, count: int) -> Array:
+    """The first images or labels of one of MNIST's files; the rest, a second's work, stays packed."""
+    source = ROOT / f"data/mnist/{name}.gz"
+    with idx.reading(source) as stream:
+        _, shape = idx.header(stream, source, dimensions)
+        content = stream.read(count * math.prod(shape[1:]))
+    return np.frombuffer(bytearray(content), np.uint8).reshape(count, *shape[1:])
 
 
 def make_checkout(path: Path, *, without: tuple[str, ...] = ()) -> Project:

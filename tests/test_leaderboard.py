@@ -9,12 +9,14 @@ from statistics import mean, stdev
 
 import pytest
 import typer
+import yaml
 from scipy import stats
 
 from mnist.commands import leaderboard
 from mnist.commands.leaderboard import Group
+from pipeline import yaml12
 from pipeline.errors import InputError
-from tests.conftest import Project, commit
+from tests.conftest import ROOT, SHIPPED, Project, commit
 
 
 @pytest.mark.slow
@@ -127,9 +129,12 @@ class History(Project):
 
 
 @pytest.fixture
-def history(template: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
     """One without a commit."""
-    project = History(tmp_path, (template.path / "dvc.lock").read_text("utf-8"))
+    lock, shipped = yaml12.read(ROOT / "dvc.lock"), yaml12.read(SHIPPED)
+    for stage in lock["stages"].values():
+        stage["params"]["params.yaml"] = {name: shipped[name] for name in stage["params"]["params.yaml"]}
+    project = History(tmp_path, yaml.safe_dump(lock, sort_keys=False))
     project.succeed("git", "init", "-q", "-b", "main")
     project.succeed("git", "config", "user.name", "test")
     project.succeed("git", "config", "user.email", "test@example.org")
@@ -141,7 +146,7 @@ def history(template: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def result(
     history: History, accuracy: float, seed: int, model: str = "mlp", edit: tuple[str, str] = ("stages:", "stages:")
 ) -> None:
-    """Commit the results of the small project as if they were of another run."""
+    """Commit the committed results, of the shipped parameters, as if they were of another run."""
     lock = history.lock
     for name, old, new in (("seed", "0\n          threads", f"{seed}\n          threads"), ("model", "mlp", model)):
         assert lock.count(f"          {name}: {old}") == 1
@@ -204,7 +209,7 @@ def test_the_ranking_is_printed_as_a_table_as_json_or_as_csv(
 
 
 def test_of_one_seed_only_the_newest_result_counts(history: History) -> None:
-    reordered = ("epochs: 2\n          batch_size: 64", "batch_size: 64\n          epochs: 2")
+    reordered = ("epochs: 10\n          batch_size: 64", "batch_size: 64\n          epochs: 10")
     result(history, 0.6, seed=2)
     result(history, 0.9, seed=0)
     result(history, 0.7, seed=0, edit=reordered)
@@ -245,7 +250,7 @@ def test_runs_of_other_code_libraries_or_data_are_another_recipe_where_the_data_
         for path in ("data/raw", "mnist/models.py")
     )
     for seed, old, new in (
-        (0, "folder: data/small", "folder: /somewhere/else"),
+        (0, "folder: data/mnist", "folder: /somewhere/else"),
         (1, "batch_size: 1000", "batch_size: 500"),
         (2, digest, "a" * 32),
         (3, "numpy==", "numpy==9."),
