@@ -15,7 +15,7 @@ from pipeline.errors import InputError
 from tests.conftest import FASHION, ROOT, SMALL, needs_fashion, write_small
 
 MNIST = ROOT / "data/mnist"
-LABELS = mnist.raw.LABELS["train"]
+TRAIN_IMAGES, LABELS = mnist.raw.IMAGES["train"], mnist.raw.LABELS["train"]
 TEST_IMAGES, TEST_LABELS = mnist.raw.IMAGES["test"], mnist.raw.LABELS["test"]
 
 
@@ -132,7 +132,7 @@ NEEDS_TWO = "each class from 0 on needs two (or is a label wrong? fix it)"
         (LABELS, lambda labels: labels[1:],
          f"train-images-idx3-ubyte holds 1,200 images, {LABELS} 1,199 labels; get the two that belong together"),
         (TEST_IMAGES, lambda images: images.reshape(-1, 14, 56),
-         f"train-images-idx3-ubyte has images of (28, 28) pixels, {TEST_IMAGES} of (14, 56); get two that are the same"),
+         f"{TRAIN_IMAGES} has images of (28, 28) pixels, {TEST_IMAGES} of (14, 56); get two that are the same"),
         (TEST_LABELS, lambda labels: np.where(np.arange(300) >= 290, 10, labels),
          "t10k-labels-idx1-ubyte: label 10 at 290 is outside the 10 classes; fix it"),
         (LABELS, lambda labels: np.where(labels == 7, 8, labels),
