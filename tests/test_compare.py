@@ -477,7 +477,7 @@ def test_results_that_no_cache_has_come_back_by_the_command_that_is_named(
     clone = Project(tmp_path / "clone")
     if state.startswith("edited"):
         edit_code(clone)
-        clone.repro("evaluate")
+        clone.repro()
     line = refused(clone, "HEAD", "HEAD")
     assert "neither in git nor in DVC's cache or remote; `" in line
     before = clone.succeed("git", "diff"), clone.hashes()

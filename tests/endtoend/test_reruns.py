@@ -14,7 +14,12 @@ pytestmark = pytest.mark.slow
         ("batch_size: 1000", "batch_size: 100", "params.yaml", ["evaluate"]),
         ("validation: 200", "validation: 100", "params.yaml", from_on("normalise")),
         ('"""The pictures of a run.', '"""All pictures of a run.', "mnist/plots.py", ["plot-predictions"]),
-        ('"""One training run:', '"""A training run:', "mnist/training.py", ["train"]),
+        (
+            '"""One training run:',
+            '"""A training run:',
+            "mnist/training.py",
+            ["train", "evaluate"],
+        ),  # the model says of which code
     ],
 )
 def test_an_edit_runs_what_it_touches_and_nothing_else(

@@ -47,12 +47,11 @@ def test_another_clone_in_another_environment_on_one_core(cnn: tuple[Project, di
 # runs a stage's function with all of the machinery around it replaced by next to nothing
 BARE = """
 import contextlib, importlib, pathlib, sys, types
-from pipeline import console, params, resume, stage, yaml12
+from pipeline import console, inputs, params, resume, stage, yaml12
 
 class Run:
-    key = "none"
-    def __init__(self, section):
-        self.params = section
+    def __init__(self, section, key):
+        self.params, self.key = section, key
     def look(self):
         pass
     def output(self, path):
@@ -64,8 +63,9 @@ class Run:
 
 @contextlib.contextmanager
 def run(name, section, schema):
-    yield Run(types.SimpleNamespace(**yaml12.read(params.FILE)[section]) if section != "train" else schema(
-        **yaml12.read(params.FILE)[section]))
+    tree = yaml12.read(params.FILE)
+    make = schema if section == "train" else types.SimpleNamespace
+    yield Run(make(**tree[section]), inputs.note(name, tree, {}).key)
 
 stage.run, console.say = run, lambda line: None
 console.progress = lambda *_, **__: contextlib.nullcontext(lambda done: None)
