@@ -149,3 +149,10 @@ def test_each_image_counts_in_one_calibration_bin_and_its_loss_is_finite() -> No
     assert accuracy.tolist() == [1.0, 0.5]
     assert predictions.image_losses(answers)[:2] == pytest.approx([0, np.log(2)])
     assert np.isfinite(predictions.image_losses(answers)).all()
+
+
+def test_certainty_costs_nothing_or_what_the_least_normal_float32_costs() -> None:
+    chances = np.array([[1, 0], [1, 0]], np.float32)
+    losses = predictions.image_losses(Predictions(["a", "b"], np.array([0, 1]), np.array([0, 0]), chances))
+    assert [str(loss) for loss in losses[:1]] == ["0.0"], "not -0.0, which a table would show"
+    assert losses[1] == pytest.approx(126 * np.log(2))

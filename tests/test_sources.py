@@ -15,7 +15,7 @@ from pipeline.errors import InputError
 from tests.conftest import FASHION, ROOT, SMALL, needs_fashion, write_small
 
 MNIST = ROOT / "data/mnist"
-TRAIN_IMAGES, LABELS = mnist.raw.IMAGES["train"], mnist.raw.LABELS["train"]
+LABELS = mnist.raw.LABELS["train"]
 TEST_IMAGES, TEST_LABELS = mnist.raw.IMAGES["test"], mnist.raw.LABELS["test"]
 
 
@@ -81,7 +81,6 @@ def test_other_files_in_the_folder_do_not_matter(folder: Path, raw: Path) -> Non
 def test_the_bundled_data_set_is_mnist(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sources.copy(MNIST, raw)
     assert mnist.raw.load(raw)[0].name == "mnist"
-    assert mnist.raw.load(raw)[0].handwriting
     assert capsys.readouterr().out == ""
 
 
@@ -90,12 +89,6 @@ def test_fashion_mnist_is_recognised_and_brings_its_class_names(raw: Path) -> No
     sources.copy(FASHION, raw)
     assert mnist.raw.load(raw)[0].name == "fashion-mnist"
     assert mnist.raw.load(raw)[0].classes[9] == "Ankle boot"
-    assert not mnist.raw.load(raw)[0].handwriting
-
-
-def test_what_is_no_handwriting_by_params_yaml_is_described_as_such(folder: Path, raw: Path) -> None:
-    sources.copy(folder, raw, handwriting=False)
-    assert not mnist.raw.load(raw)[0].handwriting
 
 
 def test_mnist_with_a_pixel_and_a_label_changed_is_said_not_to_be_the_original(
@@ -132,7 +125,8 @@ NEEDS_TWO = "each class from 0 on needs two (or is a label wrong? fix it)"
         (LABELS, lambda labels: labels[1:],
          f"train-images-idx3-ubyte holds 1,200 images, {LABELS} 1,199 labels; get the two that belong together"),
         (TEST_IMAGES, lambda images: images.reshape(-1, 14, 56),
-         f"{TRAIN_IMAGES} has images of (28, 28) pixels, {TEST_IMAGES} of (14, 56); get two that are the same"),
+         f"train-images-idx3-ubyte has images of (28, 28) pixels, {TEST_IMAGES} of (14, 56); "
+         "get two that are the same"),
         (TEST_LABELS, lambda labels: np.where(np.arange(300) >= 290, 10, labels),
          "t10k-labels-idx1-ubyte: label 10 at 290 is outside the 10 classes; fix it"),
         (LABELS, lambda labels: np.where(labels == 7, 8, labels),
