@@ -15,6 +15,7 @@ from mnist.commands import (
     report,
     serve,
     show,
+    stress,
     verify,
 )
 from pipeline import console
@@ -28,6 +29,7 @@ for command in (
     compare.compare,
     report.report,
     leaderboard.leaderboard,
+    stress.stress,
     fingerprint.fingerprint,
     show.show,
     prove.prove,

@@ -654,6 +654,11 @@ STAGE_CASES = [
         ("plain though called gzip", "a.gz", text("a.gz", b"\0\0\x08\x03"), "a plain IDX file, not a gzip one; take"),
         ("gzip cut off", small("t10k-images-idx3-ubyte.gz"), packed(small("t10k-images-idx3-ubyte"), lambda content: content[:-9]), "ends within its gzip data.*; fetch"),
     )),
+    Case("a model that is not of handwriting", "mnist stress", model(lambda _, description: description.update(handwriting=False)),
+         "workspace: its model is of small, no handwriting; name"),
+    Case("no model yet", "mnist stress", gone(MODEL), "model.safetensors: no model yet; "),
+    Case("test images of another size", "mnist stress", array(f"{READY}/test_images.npy", lambda images: images[:, 4:]),
+         "its model does not fit its test images; `dvc repro` trains one"),
     Case("no command", "mnist", lambda _: None, r"\(see --help\)", 2),
     Case("an unknown command", "mnist chekc", lambda _: None, r"chekc.*\(see --help\)", 2),
 ]  # fmt: skip

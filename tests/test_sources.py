@@ -81,6 +81,7 @@ def test_other_files_in_the_folder_do_not_matter(folder: Path, raw: Path) -> Non
 def test_the_bundled_data_set_is_mnist(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sources.copy(MNIST, raw)
     assert mnist.raw.load(raw)[0].name == "mnist"
+    assert mnist.raw.load(raw)[0].handwriting
     assert capsys.readouterr().out == ""
 
 
@@ -89,6 +90,12 @@ def test_fashion_mnist_is_recognised_and_brings_its_class_names(raw: Path) -> No
     sources.copy(FASHION, raw)
     assert mnist.raw.load(raw)[0].name == "fashion-mnist"
     assert mnist.raw.load(raw)[0].classes[9] == "Ankle boot"
+    assert not mnist.raw.load(raw)[0].handwriting
+
+
+def test_what_is_no_handwriting_by_params_yaml_is_described_as_such(folder: Path, raw: Path) -> None:
+    sources.copy(folder, raw, handwriting=False)
+    assert not mnist.raw.load(raw)[0].handwriting
 
 
 def test_mnist_with_a_pixel_and_a_label_changed_is_said_not_to_be_the_original(

@@ -56,5 +56,15 @@ def read(name: str) -> Run:
 
 def test_images(name: str) -> Array:
     """The test images of a run, uint8 (n, height, width)."""
-    found = io.BytesIO(revisions.Revision(name).content("data/normalised/test_images.npy"))
+    return test_array(name, "images")
+
+
+def test_labels(name: str) -> Array:
+    """The class numbers of these, uint8 (n,)."""
+    return test_array(name, "labels")
+
+
+def test_array(name: str, what: str) -> Array:
+    """An array of a run's test split."""
+    found = io.BytesIO(revisions.Revision(name).content(f"data/normalised/test_{what}.npy"))
     return np.asarray(np.load(found, allow_pickle=False))
