@@ -161,6 +161,7 @@ def test_any_pen_makes_strokes_as_wide_as_those_of_mnist(pen: int) -> None:
 
 PARTS = {
     "the bar of a 5 that does not touch it": [*FIVE, (120, 50, 190, 52)],
+    "the bar of a 5 beside it": [*FIVE, (190, 62, 270, 62)],
     "a 4 that is open": [(80, 60, 70, 160), (70, 160, 150, 160), (163, 60, 163, 240)],
     "dashes": [
         *((60 + 14 * k, 60, 69 + 14 * k, 60) for k in range(9)),
@@ -194,9 +195,11 @@ def test_the_table_at_the_edge_of_the_paper_is_left_out() -> None:
 
 
 BOTH = [*((x // 2, y, u // 2, v) for x, y, u, v in SEVEN), *((x // 2 + 120, y, u // 2 + 120, v) for x, y, u, v in FIVE)]
+CLOSE = [(60, 60, 60, 240), (60, 60, 120, 60), (120, 60, 120, 240), (150, 60, 150, 240), (150, 240, 210, 240)]
 NOISE = np.random.RandomState(0)
 REFUSED: dict[str, tuple[Image.Image, str]] = {
     "two digits": (drawn(BOTH, 10), "several digits"),
+    "two digits close to each other": (drawn(CLOSE, 10), "several digits"),
     "two digits, bright on dark": (drawn(BOTH, 10, 255, 0), "several digits"),
     "two far from each other": (drawn([(20, 20, 20, 80), (250, 200, 250, 260)], 8), "several digits"),
     **{f"nothing but {shade}": (drawn([], paper=shade), "no digit found") for shade in (0, 128, 255)},
@@ -231,6 +234,7 @@ def test_clear_corners_of_paper_are_paper() -> None:
     opacity = Image.new("L", (280, 280))
     ImageDraw.Draw(opacity).rounded_rectangle((0, 0, 279, 279), 60, 255)
     image = Image.merge("LA", (drawn(SEVEN, paper=240), opacity))
+    assert handwriting.grey(image)[0, 0] == pytest.approx(240)
     assert likeness(handwriting.prepare(image, SHAPE), handwriting.prepare(drawn(SEVEN), SHAPE)) > 0.99
 
 
@@ -278,7 +282,9 @@ def is_refused(content: bytes) -> bool:
     return False
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\0\0\x08\x03"])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\0\0\x08\x03", b"P5 8 8 255\n" + bytes(range(64))]
+)
 def test_what_is_no_picture_is_refused(content: bytes) -> None:
     with pytest.raises(InputError, match="not a picture that is read here; save it as PNG, "):
         handwriting.read(io.BytesIO(content), SHAPE)
