@@ -625,7 +625,7 @@ STAGE_CASES = [
          "recipes/mlp.*train"),
     Case("an empty recipe", "mnist recipe mlp", text("recipes/mlp.yaml", ""), "recipes/mlp"),
     Case("no model yet", f"mnist predict {small('t10k-images-idx3-ubyte')}", gone(MODEL),
-         "model.safetensors: no model yet; .*trains one, .*brings", remedy=("dvc checkout",)),
+         "model.safetensors: no model yet; .*brings one .*, .*trains one", remedy=("dvc checkout",)),
     Case("a model that was cut off", "mnist predict a.png", cut(MODEL, 2000), "model.safetensors: not a whole"),
     Case("a revision that is none", "mnist predict a.png --revision nothing", lambda _: None, "nothing.*; "),
     Case("a revision without a model", "mnist predict a.png --revision early", lambda root: Project(root).succeed(

@@ -173,7 +173,7 @@ def test_without_a_model_it_says_what_brings_one(root: Project, tmp_path: Path) 
     (done.path / "models/model.safetensors").unlink()
     refused = done.inside("serve", "--port", "0")
     assert refused.returncode == 1
-    assert "no model yet; `dvc repro`" in refused.stderr
+    assert "no model yet; `dvc checkout`" in refused.stderr
 
 
 @pytest.fixture(scope="module")

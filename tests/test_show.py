@@ -121,7 +121,7 @@ def test_a_run_that_no_commit_records_is_not_claimed_to_be_there(
         ("given", b"", "given: not a whole safetensors file"),
         ("given", b"\x02\0\0\0\0\0\0\0{}", "given: has no entry “mnist” in its metadata, so is not this project's"),
         ("other", None, "other: cannot be read (No such file or directory)"),
-        (str(FILE), None, f"{FILE}: no model yet; `dvc repro` trains one"),
+        (str(FILE), None, f"{FILE}: no model yet; `dvc checkout` brings"),
     ],
 )
 def test_what_is_no_model_gets_one_line(

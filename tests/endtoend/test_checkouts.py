@@ -267,7 +267,7 @@ def finish(checkout: Checkout, origin: Project) -> None:
         origin.path / ".dvc/cache",
         elsewhere if (checkout.path / ".dvc/config.local").exists() else cache_folder(checkout) / ".dvc/cache",
     )
-    checkout.follow(checkout.refused("fingerprint", "; `dvc repro` recreates it"))
+    checkout.follow(checkout.refused("fingerprint", "`dvc repro` trains one"))
     assert checkout.git("status", "--porcelain", "--untracked-files=no") == ""
     assert (checkout.path / "models/model.safetensors").is_symlink() == elsewhere.is_dir()
 
@@ -338,7 +338,7 @@ def test_a_merge_conflict_is_called_one_and_ends_as_the_message_says(clone: Chec
         "dvc.lock", "metrics/evaluate.json", "metrics/train.json", "params.yaml",
     ]  # fmt: skip
     for command in ("check", "report", "compare HEAD workspace"):
-        assert CONFLICT in clone.refused(command, "params.yaml, line 15: ")
+        assert CONFLICT in clone.refused(command, "params.yaml, line 16: ")
     clone.right("compare origin/theirs HEAD", "B is better by")
     clone.right("leaderboard", "train.learning_rate: 0.1")
     assert clone.mnist("fingerprint").status == 0
