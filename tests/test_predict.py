@@ -73,6 +73,20 @@ def test_an_image_has_the_same_bytes_alone_and_among_any_others(network: str) ->
     assert predict.probabilities(model, images[::-1]).tobytes() == together[::-1].tobytes()
 
 
+def test_the_model_is_always_given_as_many_images() -> None:
+    seen = []
+
+    class Recording(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            seen.append(len(pixels))
+            return pixels.flatten(1)[:, :10].float()
+
+    for count in (1, 15, 16, 17, 40):
+        images = list(np.random.RandomState(0).randint(0, 9, (count, 4, 4), np.uint8))
+        assert len(predict.probabilities(Recording(), images)) == count
+    assert seen == [predict.BATCH] * (1 + 1 + 1 + 2 + 3)
+
+
 @pytest.mark.parametrize("kind", ["IDX", "gzipped IDX", "PNG"])
 def test_the_test_images_are_answered_as_evaluate_answers_them(
     kind: str, here: Path, images: Array, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -162,13 +176,13 @@ def test_what_is_wrong_with_one_of_many_is_a_line_and_the_others_are_answered(
 def test_a_name_is_one_line_whatever_is_in_it(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = pictures / "odd"
     folder.mkdir()
-    names = [b"a\nb.png", b"caf\xe9.png", "naïve ☺.png".encode(), b"\x1b[31m.png"]
+    names = [b"a\nb.png", b"caf\xe9.png", "naïve\t☺.png".encode(), b"\x1b[31m.png"]
     for name in names:
         shutil.copy(pictures / "b.png", os.fsencode(folder) + b"/" + name)
     status, printed, _ = ask(capsys, folder)
     assert status == 0
     assert [line.split("  ")[0].removeprefix(f"{folder}/") for line in printed.splitlines()] == [
-        r"\x1b[31m.png", r"a\nb.png", r"caf\udce9.png", "naïve ☺.png",
+        r"\x1b[31m.png", r"a\nb.png", r"caf\udce9.png", r"naïve\t☺.png",
     ]  # fmt: skip
     _, listed, _ = ask(capsys, folder, "--json")
     assert [os.fsencode(row["file"]).rpartition(b"/")[2] for row in json.loads(listed)] == sorted(names)

@@ -49,13 +49,13 @@ class Row(NamedTuple):
 def stress(
     revision: Annotated[str, typer.Option(help="Whose model: a commit, tag, branch, experiment.")] = trained.WORKSPACE,
     images: Annotated[int, typer.Option(min=1, help="Test images to change.")] = 1000,
-    times: Annotated[int, typer.Option(min=1, help="How often to draw each character of a font.")] = 20,
+    times: Annotated[int, typer.Option(min=1, help="How often to draw each character of a font.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """Print how accurate a model is on harder pictures: its test images changed, and digits drawn in fonts.
 
     The first 1,000 test images are shifted, rotated, thickened, made noisy, inverted, and put on uneven paper; each
-    digit of each font is drawn 20 times, in all sizes, places, inks and papers. The pictures are the same every time.
+    digit of each font is drawn 10 times, in all sizes, places, inks and papers. The pictures are the same every time.
 
     Example: python -m mnist stress --revision main
     """
