@@ -1,7 +1,7 @@
 """Measure what the README promises, and write it to benchmarks/results.md: python -m benchmarks [PART…]
 
-Parts: loops, pipeline, comparing, recipes, scale; all of them without an argument. And one that takes six minutes by
-itself and is not among them: queue.
+Parts: loops, pipeline, comparing, serving, recipes, scale; all of them without an argument. And one that takes six
+minutes by itself and is not among them: queue.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ from mnist import numerics
 
 numerics.pin(threads=1)
 
-from benchmarks import figures, loops, pipeline  # noqa: E402
+from benchmarks import figures, loops, pipeline, serving  # noqa: E402
 from benchmarks.figures import Figure  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +46,8 @@ def main(parts: list[str]) -> None:
             rows += pipeline.nothing_to_do(project, folder)
         if "comparing" in parts:
             rows += pipeline.comparing(project)
+        if "serving" in parts:
+            rows += serving.figures(project)
         if "queue" in parts:
             rows += pipeline.queue(project, folder)
         os.chdir(project)
@@ -120,7 +122,7 @@ def heading(seconds: float) -> str:
     )
 
 
-PARTS = ["loops", "pipeline", "comparing", "recipes", "scale"]
+PARTS = ["loops", "pipeline", "comparing", "serving", "recipes", "scale"]
 
 if __name__ == "__main__":
     main(sys.argv[1:] or PARTS)

@@ -3,7 +3,21 @@
 if __name__ == "__main__":
     import pipeline.interrupt  # noqa: F401
 
-from mnist.commands import check, compare, fingerprint, leaderboard, predict, recipe, report, stress, verify
+from mnist.commands import (
+    check,
+    compare,
+    export,
+    fingerprint,
+    leaderboard,
+    predict,
+    prove,
+    recipe,
+    report,
+    serve,
+    show,
+    stress,
+    verify,
+)
 from pipeline import console
 
 app = console.application("Commands beside DVC's own, for the pipeline in this folder.")
@@ -17,6 +31,10 @@ for command in (
     leaderboard.leaderboard,
     stress.stress,
     fingerprint.fingerprint,
+    show.show,
+    prove.prove,
+    export.export,
+    serve.serve,
     verify.verify,
 ):
     app.command()(command)

@@ -16,6 +16,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from pipeline import MEMORY
 from pipeline.errors import InputError
 
 STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -30,7 +31,7 @@ REMEDIES = {  # of what the system may refuse
     errno.EISDIR: "a file belongs there, move the folder away",
     errno.ENOENT: "put it back; git or `dvc checkout` may have it",
     errno.EPIPE: "let what reads it read to the end",
-    errno.ENOMEM: (MEMORY := "end other programs, or allow more (`ulimit -v` says how much)"),
+    errno.ENOMEM: MEMORY,
 }
 # how libraries say that there is too little memory to load them, or to compute with, in errors of any kind
 SHORT = re.compile("failed to map segment|(cannot|can't|not) allocate memory", re.IGNORECASE)

@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+import os
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from pipeline.errors import InputError, suggestion
 
@@ -40,8 +42,14 @@ def resolve(name: str) -> str:
 
 def names() -> list[str]:
     """The names of experiments, branches, those of remotes included, and tags."""
-    refs = run("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes", "refs/tags").splitlines()
-    return [*experiments(), *(ref.split("/", 2)[2] for ref in refs)]
+    return list(commits())
+
+
+def commits() -> dict[str, str]:
+    """The commit of each experiment, branch, those of remotes included, and tag, by its name."""
+    form = "--format=%(refname) %(objectname) %(*objectname)"  # the last one is what an annotated tag is on
+    refs = map(str.split, run("for-each-ref", form, "refs/heads", "refs/remotes", "refs/tags").splitlines())
+    return experiments() | {ref[0].split("/", 2)[2]: ref[-1] for ref in refs}
 
 
 def shallow() -> bool:
@@ -95,14 +103,43 @@ def below(commit: str, folder: str) -> dict[str, bytes]:
     return {path: content for path, content in zip(listed, found, strict=True) if content is not None}
 
 
+def touching(path: str) -> list[str]:
+    """The commits of all branches, tags and experiments that change a file, the newest first."""
+    return run("rev-list", "--all", "--full-history", "--", path).split()
+
+
+def headline(commit: str) -> str:
+    """A commit in a line: the start of its hash, its date, its subject."""
+    return run("show", "--no-patch", "--no-show-signature", "--format=%h %cs %s", commit).strip()
+
+
+def check_out(commit: str, folder: Path) -> Path:
+    """Bring all files of a commit into an empty folder; returns where the current folder is in there.
+
+    The repository notes nothing of it, so there is nothing to tidy up; a clone would lack what a partial clone lacks.
+    """
+    place = [f"--git-dir={run('rev-parse', '--absolute-git-dir').strip()}", f"--work-tree={folder.resolve()}"]
+    index = folder.resolve() / ".git-index.partial"
+    options = ["-c", "core.sparseCheckout=false"]
+    checked(*place, *options, "read-tree", "--reset", "-u", commit, environment={"GIT_INDEX_FILE": str(index)})
+    index.unlink()
+    return folder / run("rev-parse", "--show-prefix").strip()
+
+
+def holds(path: str) -> bool:
+    """Whether a path lies in the repository; git does not even look at one that does not."""
+    top = run("rev-parse", "--show-toplevel").strip()
+    return Path(os.path.normpath(Path.cwd() / path)).is_relative_to(top)
+
+
 def run(*arguments: str) -> str:
     """What git prints. Raises InputError outside of a repository with a commit."""
     return checked(*arguments).decode(errors="replace")
 
 
-def checked(*arguments: str, given: bytes = b"") -> bytes:
+def checked(*arguments: str, given: bytes = b"", environment: dict[str, str] | None = None) -> bytes:
     """What git prints. Raises InputError, in git's own words, if it fails."""
-    done = execute(*arguments, given=given)
+    done = execute(*arguments, given=given, environment=environment)
     if done.returncode:
         reason = " ".join(done.stderr.decode(errors="replace").split()) or "failed"
         if arguments[0] == "cat-file":
@@ -113,11 +150,13 @@ def checked(*arguments: str, given: bytes = b"") -> bytes:
     return done.stdout
 
 
-def execute(*arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def execute(
+    *arguments: str, given: bytes = b"", environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run git to its end, whatever that is. Raises InputError if it is not there, or takes too long."""
-    pipe = subprocess.PIPE
+    pipe, env = subprocess.PIPE, {**os.environ, **(environment or {})}
     try:
-        with subprocess.Popen(["git", *arguments], stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        with subprocess.Popen(["git", *arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=env) as process:
             try:
                 output, errors = process.communicate(given, timeout=PATIENCE)
             except BaseException:  # a signal as well
@@ -139,5 +178,8 @@ def end(pid: int) -> None:
 
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        for each in [*process.children(recursive=True), process]:
-            each.kill()
+        started = process.children(recursive=True)
+        for each in [*started, process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(started, timeout=5)  # seconds; the caller waits for the first

@@ -92,7 +92,7 @@ def versions(path: Path, known: dict[str, Version]) -> list[tuple[str, Version]]
         raise InputError(f"{path}: missing, and dvc.yaml says that this stage reads it; `dvc repro` or git brings it")
     if not path.is_dir() and not path.is_file():
         raise InputError(
-            f"{path}: neither a file nor a folder; move it away, `dvc repro` or git brings what belongs there"
+            f"{path}: neither a file nor a folder; `rm {path}`, then `dvc repro` or git brings what belongs there"
         )
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     return [(file.as_posix(), version(file, known.get(file.as_posix()))) for file in files]

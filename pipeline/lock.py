@@ -23,6 +23,12 @@ class Entry(BaseModel):
     nfiles: int = 0
 
 
+class Output(BaseModel):
+    """The part of an output in a `.dvc` file that matters here."""
+
+    md5: str | None = None
+
+
 class Stage(BaseModel):
     """One run of a stage; parameters by file."""
 
@@ -103,6 +109,12 @@ def key(values: dict[str, Any], deps: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps([values, deps], sort_keys=True).encode()).hexdigest()
 
 
+class Tracked(BaseModel):
+    """A `.dvc` file: the one file or folder that DVC keeps for git. Without an MD5, DVC has not had it yet."""
+
+    outs: Annotated[list[Output], Field(min_length=1)]
+
+
 def digest(content: bytes) -> str:
     """The MD5 that DVC knows a file by."""
     return Digest(content).hexdigest()
@@ -126,6 +138,14 @@ def parse(content: bytes, place: object = FILE) -> Lock:
         raise
     except (InputError, ValidationError) as error:
         raise InputError(f"{place}: not whole, as when DVC was killed while it wrote it; {remedy}") from error
+
+
+def parse_tracked(content: bytes, place: str) -> str | None:
+    """The MD5 in a `.dvc` file. Raises InputError, which names `place`, if it is none."""
+    try:
+        return Tracked.model_validate(yaml12.parse(content, place)).outs[0].md5
+    except ValidationError as error:
+        raise InputError.invalid(place, error, f"`git restore {place}` brings it back") from error
 
 
 def read() -> Lock:

@@ -41,3 +41,19 @@ def check(place: str, pins: Any) -> None:
             installed = "nothing of it"
         if installed == "nothing of it" or not requirement.specifier.contains(installed, prereleases=True):
             raise InputError(f"{place}: pins {pin}, but {installed} is installed; run `make` to install what is pinned")
+
+
+def differing(requirements: str) -> list[str]:
+    """What is not installed as the lines of a requirements.txt pin it, in a few words each."""
+    found = []
+    for line in requirements.splitlines():
+        name, _, pinned = line.partition("==")
+        if not pinned or line.startswith("#"):
+            continue
+        try:
+            installed = importlib.metadata.version(name.strip())
+        except importlib.metadata.PackageNotFoundError:
+            installed = "not installed"
+        if installed != pinned.strip():
+            found.append(f"{name} {installed}, pinned {pinned}")
+    return found

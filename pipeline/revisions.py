@@ -40,7 +40,7 @@ class Revision:
         """A file that has to be in git, as `parse` understands it."""
         content = self.tracked(str(path))
         try:
-            return parse(content, f"{self.name}: {path}")
+            return parse(content, str(path) if self.commit is None else f"{self.name}: {path}")
         except InputError as error:
             if self.commit is None:
                 raise
@@ -66,10 +66,7 @@ class Revision:
             content = place(path)
             if content is not None:
                 return content
-        raise InputError(
-            f"{self.name}: {path} is neither in git nor in DVC's cache or remote; `dvc pull` may bring it, "
-            f"else {self.remake()}"
-        )
+        raise InputError(f"{self.name}: {path} is neither in git nor in DVC's cache or remote; {self.remake()}")
 
     def in_cache(self, path: str) -> bytes | None:
         """The content of an output, or of a file within one, if DVC's cache has it."""
@@ -78,14 +75,23 @@ class Revision:
         return None
 
     def in_remote(self, path: str) -> bytes | None:
-        """The content of an output, or of a file within one, if the remote that DVC has now keeps it.
+        """The content of an output, or of a file within one, if there is a remote that keeps it.
 
-        DVC itself would read the commit first, which had another remote, and waits for ever in a partial clone.
+        It is the remote that DVC has now. DVC itself would read the commit first, which had another remote, and waits
+        for ever in a partial clone. Raises InputError if the remote does not answer.
         """
-        # what is lost shows in many ways, by what kind of storage lost what
-        with contextlib.suppress(Exception), verify.repository() as repo:
-            remote = repo.cloud.get_remote_odb()
-            return self.stored(path, lambda md5: bytes(remote.fs.cat_file(remote.oid_to_path(md5))))
+        from dvc.config import NoRemoteError
+
+        lost = (NoRemoteError, FileNotFoundError, ValueError, TypeError, KeyError)  # or a damaged listing
+        try:
+            with verify.repository() as repo, contextlib.suppress(*lost):
+                remote = repo.cloud.get_remote_odb()
+                return self.stored(path, lambda md5: bytes(remote.fs.cat_file(remote.oid_to_path(md5))))
+        except Exception as error:  # of which there are as many kinds as of storage
+            raise InputError(
+                f"{self.name}: {path} is neither in git nor in DVC's cache, and its remote does not give it ({error}); "
+                f"run again when it does, else {self.remake()}"
+            ) from error
         return None
 
     def stored(self, path: str, read: Callable[[str], bytes]) -> bytes | None:
@@ -137,14 +143,16 @@ class Revision:
 
     def digest(self, dep: lock.Entry) -> str | None:
         """The MD5 of a dependency now; as recorded for data that git does not have, or not all of: who knows."""
+        if ".." in Path(dep.path).parts and not git.holds(dep.path):
+            return dep.md5
         content = self.in_git(dep.path)
         if content is not None:
             return lock.digest(content)
         if dep.path.endswith(".py"):
             return None
-        tracked = self.in_git(f"{dep.path}.dvc")
-        if tracked is not None:
-            return str(definition.find(yaml12.parse(tracked, f"{dep.path}.dvc"), "outs")[0].get("md5"))
+        tracked = Path(f"{dep.path}.dvc")
+        if self.in_git(str(tracked)) is not None:
+            return self.parsed(tracked, lock.parse_tracked)
         files = git.below(self.commit, dep.path) if self.commit else {}
         found = {path: lock.digest(content) for path, content in files.items()}
         return lock.digest_of_folder(found) if len(files) >= max(dep.nfiles, 1) else dep.md5

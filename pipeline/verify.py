@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,11 +44,21 @@ def repository() -> Iterator["Repo"]:
         with Repo() as repo:
             yield repo
     except DvcException as error:
-        config = files.temporary().with_name("config")
-        if config.is_file():
-            yaml12.check_merged(config.read_bytes(), config)
-        remedy = "fix that, or run this in a clone of the project"
+        damaged = Path(getattr(error, "path", ""))  # the file that DVC cannot make out, if it names one
+        for file in (files.temporary().with_name("config"), damaged):
+            if file.is_file():
+                yaml12.check_merged(file.read_bytes(), file)
+        remedy = (
+            f"fix it, or `git restore {damaged}`" if damaged.name else "fix that, or run this in a clone of the project"
+        )
         raise InputError(f"DVC cannot use this folder ({error}); {remedy}") from error
+
+
+def check_graph() -> None:
+    """Raise InputError if `dvc repro` would fail before it runs anything, as on a damaged `.dvc` file."""
+    with repository() as repo, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one of a library of DVC's, of no use here
+        repo.index.check_graph()
 
 
 def cache() -> Path:

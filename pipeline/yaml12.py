@@ -112,7 +112,7 @@ def parse(content: bytes, place: object) -> dict[str, Any]:
         raise InputError(f"{place}: not valid YAML: {type(error).__name__}: {str(error)[:200]}; fix it") from error
     if not isinstance(tree, dict):
         found = "is empty" if tree is None else f"holds a {type(tree).__name__}"
-        raise InputError(f"{place}: {found} where sections are expected; put them back, `git restore` has them")
+        raise InputError(f"{place}: {found} where sections are expected; `git restore {place}` brings them back")
     return tree
 
 

@@ -1,13 +1,20 @@
 """A real project in a folder of its own: the working tree's files, git, DVC, a small data set."""
 
+import contextlib
 import fcntl
 import hashlib
+import io
+import locale
+import math
 import os
 import re
+import runpy
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +23,7 @@ from filelock import FileLock
 
 import mnist.raw
 from mnist import idx, numerics
+from mnist.dataset import Array
 from pipeline import files, yaml12
 
 numerics.pin(threads=1)  # before any test imports torch
@@ -95,6 +103,22 @@ class Project:
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def inside(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`python -m mnist` with these arguments, in this process, which has loaded the libraries already."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.path), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
+            pytest.MonkeyPatch.context() as patched,
+        ):  # fmt: skip
+            status = run_inside(shlex.join(["mnist", *arguments]), patched)
+        return subprocess.CompletedProcess(arguments, int(str(status or 0)), out.getvalue(), err.getvalue())
+
+    def mnist(self, *arguments: str) -> str:
+        """`python -m mnist` with these arguments, in this process; it must succeed; returns what it printed."""
+        done = self.inside(*arguments)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
     def repro(self, *options: str) -> list[str]:
         """`dvc repro`, which must succeed; returns the stages whose command ran."""
         return re.findall(r"^Running stage '(.*)':$", self.succeed("dvc", "repro", *options), re.MULTILINE)
@@ -116,16 +140,45 @@ class Project:
         }
 
 
+def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Run `python -m command` in this process; returns its exit status."""
+    module, *arguments = shlex.split(command)
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    monkeypatch.delitem(sys.modules, "mnist.__main__" if module == "mnist" else module, raising=False)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_module(module, run_name="__main__", alter_sys=False)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return caught.value.code
+
+
+@pytest.fixture
+def ascii_locale() -> Iterator[None]:
+    """A locale in which files are ASCII where no encoding is given."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    yield
+    locale.setlocale(locale.LC_CTYPE, before)
+
+
 def write_small(folder: Path) -> None:
     """The first images of MNIST as a data set of plain IDX files."""
     folder.mkdir(parents=True)
     for names, dimensions in ((mnist.raw.IMAGES, 3), (mnist.raw.LABELS, 1)):
         for split, name in names.items():
-            plain = folder / name
-            idx.unpack(ROOT / f"data/mnist/{name}.gz", plain, dimensions)
-            array = np.array(idx.read(plain, dimensions)[: SMALL[split]])
-            plain.unlink()
-            idx.write(plain, array)
+            idx.write(folder / name, first_of_mnist(name, dimensions, SMALL[split]))
+
+
+def first_of_mnist(name: str, dimensions: int, count: int) -> Array:
+    """The first images or labels of one of MNIST's files; the rest, a second's work, stays packed."""
+    source = ROOT / f"data/mnist/{name}.gz"
+    with idx.reading(source) as stream:
+        _, shape = idx.header(stream, source, dimensions)
+        content = stream.read(count * math.prod(shape[1:]))
+    return np.frombuffer(bytearray(content), np.uint8).reshape(count, *shape[1:])
 
 
 def make_checkout(path: Path, *, without: tuple[str, ...] = ()) -> Project:

@@ -14,9 +14,7 @@ import hashlib
 import lzma
 import os
 import re
-import runpy
 import shutil
-import signal
 import struct
 import sys
 import zlib
@@ -33,7 +31,8 @@ import typer
 
 from mnist import __main__ as commands
 from mnist import idx
-from tests.conftest import SCRIPTS, Project
+from pipeline import lock
+from tests.conftest import SCRIPTS, Project, commit, run_inside
 from tests.harms import (
     Harm,
     around,
@@ -157,14 +156,16 @@ PARAMETERS = [
     Case("30,000 brackets", PLOT, text("params.yaml", "[" * 30_000), r"params\.yaml, line 1, .*more than 100 levels; fix"),
     Case("Latin-1", RECIPE, around(b"# caf\xe9\n"), r"params\.yaml: byte 5 is not UTF-8; save the file as UTF-8"),
     Case("UTF-16", CHECK, lambda root: swap_coding(root / "params.yaml", "utf-16"), r"params\.yaml: byte 0 is not UTF-8"),
-    Case("nothing at all", DOWNLOAD, text("params.yaml", ""), r"params\.yaml: is empty .*git restore"),
+    Case("nothing at all", DOWNLOAD, text("params.yaml", ""), r"params\.yaml: is empty ",
+         remedy=("git restore params.yaml",)),
     Case("nothing but a comment", NORMALISE, text("params.yaml", "# later"), r"params\.yaml: is empty .*git restore"),
     Case("a list", TRAIN, text("params.yaml", "- train\n"), r"params\.yaml: holds a list where sections are expected"),
     Case("a word", EVALUATE, text("params.yaml", "train"), r"params\.yaml: holds a str where sections are expected"),
     Case("10 MB", PLOT, text("params.yaml", "#" * 10_000_001), r"params\.yaml: more than the 10,000,000 bytes allowed"),
     Case("endless", RECIPE, instead("params.yaml", lambda path: path.symlink_to("/dev/zero")), r"params\.yaml: not a file"),
     Case("no file", CHECK, gone("params.yaml"), r"params\.yaml: cannot be read: No such file", remedy=("git restore params.yaml",)),
-    Case("a folder for the file", DOWNLOAD, instead("params.yaml", Path.mkdir), r"params\.yaml: not a file"),
+    Case("a folder for the file", DOWNLOAD, instead("params.yaml", Path.mkdir), r"params\.yaml: not a file",
+         remedy=("git restore params.yaml",)),
     Case("a link to itself", NORMALISE, instead("params.yaml", loop), r"params\.yaml: cannot be read: Too many levels"),
     Case("no right to read it", TRAIN, lambda root: (root / "params.yaml").chmod(0), r"params\.yaml: cannot be read: Permission"),
 ]  # fmt: skip
@@ -197,6 +198,20 @@ def an_object(root: Path) -> Path:
 def recorded(root: Path) -> None:
     """Have DVC take what lies there for what its stages made."""
     Project(root).succeed("dvc", "commit", "-f")
+
+
+def committed(root: Path) -> None:
+    """Commit everything that git does not ignore."""
+    commit(Project(root), "as it is")
+
+
+def by_dvc(root: Path) -> None:
+    """Have DVC keep the data folder in place of git."""
+    (dep,) = (
+        dep for dep in lock.parse((root / lock.FILE).read_bytes()).stages["download"].deps if dep.path == "data/small"
+    )
+    (root / "data/small.dvc").write_text(f"outs: [{{md5: {dep.md5}, nfiles: {dep.nfiles}, hash: md5, path: small}}]\n")
+    Project(root).succeed("bash", "-ec", "echo /small > data/.gitignore; git rm -rq --cached data/small; git add data")
 
 
 def small(name: str) -> str:
@@ -336,6 +351,8 @@ FOLDERS = [
 RAW, READY, MODEL = "data/raw", "data/normalised", "models/model.safetensors"
 PREDICTIONS, HISTORY = "metrics/predictions.csv", "metrics/history.csv"
 
+DAMAGED = [(CHECK, "cut off"), ("mnist compare", "of a list"), ("mnist compare", "of numbers")]  # with a remedy named
+
 # what one stage alone reads
 STAGE_CASES = [
     Case("validation as large as the set", NORMALISE, given("validation: 200", "validation: 1200"),
@@ -349,13 +366,15 @@ STAGE_CASES = [
     Case("a raw file lost", NORMALISE, gone(f"{RAW}/{LABELS}"), f"{LABELS}: "),
     Case("a raw file cut", NORMALISE, cut(f"{RAW}/{IMAGES}", -1), f"{IMAGES}: 940,815 bytes where .*; "),
     Case("a raw label outside", NORMALISE, patch(f"{RAW}/{LABELS}", 8, b"\x0b"), f"{LABELS}: label 11 at 0 is outside"),
-    Case("dataset.json lost", NORMALISE, gone(f"{RAW}/dataset.json"), "dataset.json: cannot be read .*dvc repro"),
-    Case("dataset.json cut", NORMALISE, cut(f"{RAW}/dataset.json", 40), "dataset.json: .*dvc repro"),
+    Case("dataset.json lost", NORMALISE, gone(f"{RAW}/dataset.json"), "dataset.json: cannot be read", remedy=("dvc repro",)),
+    Case("dataset.json cut", NORMALISE, cut(f"{RAW}/dataset.json", 40), "dataset.json: ",
+         remedy=("dvc repro",)),
     Case("dataset.json a list", NORMALISE, text(f"{RAW}/dataset.json", "[]"), "dataset.json: its content: .*dvc repro"),
     Case("dataset.json of other classes", NORMALISE, swap(f"{RAW}/dataset.json", ('"0",', "0,")),
          r"dataset.json: classes\.0: .*dvc repro"),
     Case("no data", TRAIN, gone(READY), "data/normalised: missing.*dvc repro"),
-    *(Case(f"statistics.json {name}", command, harm, "statistics.json: .*dvc repro` recreates it")
+    *(Case(f"statistics.json {name}", command, harm, "statistics.json: .*dvc repro` recreates it",
+           remedy=("dvc repro",) if (command, name) == (EVALUATE, "lost") else ())
       for command in (TRAIN, EVALUATE, PLOT) for name, harm in {
         "lost": gone(f"{READY}/statistics.json"),
         "cut": cut(f"{READY}/statistics.json", 100),
@@ -365,7 +384,8 @@ STAGE_CASES = [
         "with a key lost": swap(f"{READY}/statistics.json", ('"name"', '"title"')),
     }.items()),
     *(Case(f"{split} images {name}", command, harm(f"{READY}/{split}_images.npy"),
-     f"data/normalised.*{split}.*dvc repro")
+     f"data/normalised.*{split}.*dvc repro",
+           remedy=("dvc repro",) if split == "test" and name in ("lost", "of float", "with an image less") else ())
       for command, split in ((TRAIN, "train"), (TRAIN, "validation"), (EVALUATE, "test")) for name, harm in {
         "lost": gone,
         "cut": lambda path: cut(path, -1),
@@ -377,7 +397,7 @@ STAGE_CASES = [
         "of other images": lambda path: array(path, lambda images: images[:, 1:]),
     }.items()),
     Case("labels of other counts", TRAIN, array(f"{READY}/train_labels.npy", np.zeros_like),
-         "train_labels.npy: .*counts"),
+         "train_labels.npy: .*counts", remedy=("dvc repro",)),
     Case("a label outside", TRAIN, patch(f"{READY}/train_labels.npy", -1, b"\xff"), "train_labels.npy: .*dvc repro"),
     Case("training that diverges", TRAIN, swap("params.yaml", ("_rate: 0.003", "_rate: 1000"),
          ("decay: 0.0", "decay: 1000")), "epoch 1, step .* no longer finite; no model is .*: lower train"),
@@ -491,7 +511,8 @@ STAGE_CASES = [
          patch(small(IMAGES), 16, bytes(1200 * 784))), "normalise.std: auto: all training pixels are the same; set"),
     Case("no dvc.yaml", CHECK, gone("dvc.yaml"), r"dvc\.yaml: cannot be read: ", remedy=("git restore dvc.yaml",)),
     Case("dvc.yaml broken", CHECK, swap("dvc.yaml", ("stages:", "stages: [")), r"dvc\.yaml, line \d+, .*not valid YAML"),
-    *(Case(f"stages that are {found}", CHECK, text("dvc.yaml", found), rf"dvc\.yaml: stages{place}\b.*: .*`git restore dvc.yaml`")
+    *(Case(f"stages that are {found}", CHECK, text("dvc.yaml", found), rf"dvc\.yaml: stages{place}\b.*: .*`git restore dvc.yaml`",
+           remedy=("git restore dvc.yaml",) if found == "stages: 7" else ())
       for found, place in {"stages: 7": "", "stages: {train: 7}": r"\.train", "stages: {train: {deps: 7}}": r"\.train\.deps",
                            "stages: {train: {deps: [7]}}": r"\.train\.deps\.0", "stages: {a: {params: [7]}}": r"\.a\.params\.0",
                            "stages: {a: {foreach: [1], do: {}}}": r"\.a\.foreach", "stages: {a: {wdir: b}}": r"\.a\.wdir",
@@ -509,7 +530,8 @@ STAGE_CASES = [
            r"\.dvc/tmp/rwlock: not whole.* `rm \.dvc/tmp/rwlock` when no dvc is running",
            remedy=("rm .dvc/tmp/rwlock",) if name == "empty" else ())
       for name, content in {"empty": "", "cut off": '{"write": {"', "of other bytes": b"\xff\xfe"}.items()),
-    *(Case(f"pyproject.toml {name}", CHECK, harm, f"pyproject.toml: {says}") for name, says, harm in (
+    *(Case(f"pyproject.toml {name}", CHECK, harm, f"pyproject.toml: {says}",
+           remedy=("git restore pyproject.toml",) if name == "lost" else ()) for name, says, harm in (
         ("broken", "not valid TOML", text("pyproject.toml", "[")),
         ("lost", "cannot be read", gone("pyproject.toml")),
         ("empty", "project.*: missing", text("pyproject.toml", "")),
@@ -541,10 +563,37 @@ STAGE_CASES = [
     Case("a label edited and recorded", "mnist compare", in_turn(swap(PREDICTIONS, ("\n0,7,", "\n0,6,")),
          recorded), "HEAD and workspace: other actual classes of the same test images, the first at 0",
          remedy=("dvc repro -fs evaluate",)),
+    Case("no table of fingerprints", "mnist fingerprint", gone("recipes/fingerprints.csv"), "fingerprints.csv: cannot be read",
+         remedy=("git checkout HEAD recipes/fingerprints.csv",)),
+    Case("a module that Python cannot read", CHECK, text("mnist/predict.py", "def f(:\n"), r"mnist/predict\.py: invalid syntax",
+         remedy=("git restore mnist/predict.py",)),
+    Case("a pipe for data", NORMALISE, instead(RAW, os.mkfifo), "data/raw: neither a file nor a folder",
+         remedy=("rm data/raw", "dvc repro")),
+    Case("predictions lost everywhere", "mnist report", in_turn(gone(PREDICTIONS), gone(".dvc/cache")),
+         r"workspace: metrics/predictions\.csv is neither in git nor in DVC's cache or remote", remedy=("dvc repro",)),
+    *(Case(f"a .dvc file {name}", command, in_turn(by_dvc, text("data/small.dvc", content)), rf"data/small\.dvc{says}",
+           remedy=("git restore data/small.dvc",) if (command, name) in DAMAGED else ())
+      for name, content, by_us, by_dvcs_schema in (
+        ("cut off", "outs: [", r", line \d, .*not valid YAML", "', YAML file structure is corrupted"),
+        ("of a list", "[a]", ": holds a list", "' validation failed"),
+        ("of a number", "outs: 7", ": outs: ", "' validation failed"),
+        ("of numbers", "outs: [7]", r": outs\.0: ", "' validation failed"),
+        ("of another kind", "a: 1", ": outs: ", "' validation failed"),
+        ("of no UTF-8", b"\xff\0", ": byte 0 is not UTF-8", "', is not valid utf-8"),
+        ("in conflict", "<<<<<<< HEAD\n", ", line 1: a merge conflict", ", line 1: a merge conflict"),
+      ) for command, says in (("mnist compare", by_us), (CHECK, by_dvcs_schema))),
+    Case("a .dvc file of nothing", "mnist compare", in_turn(by_dvc, text("data/small.dvc", "outs: []")), r"data/small\.dvc: outs: ",
+         remedy=("git restore data/small.dvc",)),
+    Case("a .dvc file without an MD5", "mnist compare", in_turn(by_dvc, text("data/small.dvc", "outs: [{path: small}]")),
+         "workspace: data/small has changed since its results were made", remedy=("dvc repro",)),
+    Case("a committed .dvc file of a number", "mnist compare", in_turn(by_dvc, text("data/small.dvc", "outs: 7"), committed),
+         r"HEAD: data/small\.dvc: outs: .*; fix it in a new commit, or name another revision"),
+    Case("another .dvc file of a number", CHECK, text("data/another.dvc", "outs: 7"), r"data/another\.dvc' validation failed"),
     Case("parameters edited since the run", "mnist compare", given("epochs: 2", "epochs: 1"), "train.epochs has changed since",
          remedy=("dvc repro",)),
     Case("statistics.json of fewer classes", TRAIN, swap(f"{READY}/statistics.json", ('    "9"\n', ''), ('"8",\n', '"8"\n')),
-         r"statistics\.json: counts: not of each class"),
+         r"statistics\.json: counts: not of each class",
+         remedy=("dvc repro",)),
     Case("statistics.json of no pixels", EVALUATE, lambda root: (root / READY / "statistics.json").write_text(
         re.sub(r'"image_shape": \[\s*28,', '"image_shape": [0,', (root / READY / "statistics.json").read_text())),
         r"statistics\.json: image_shape.*`dvc repro`"),
@@ -576,7 +625,7 @@ STAGE_CASES = [
          "recipes/mlp.*train"),
     Case("an empty recipe", "mnist recipe mlp", text("recipes/mlp.yaml", ""), "recipes/mlp"),
     Case("no model yet", f"mnist predict {small('t10k-images-idx3-ubyte')}", gone(MODEL),
-         "model.safetensors: no model yet; .*trains one, .*brings", remedy=("dvc checkout",)),
+         "model.safetensors: no model yet; .*brings one .*, .*trains one", remedy=("dvc checkout",)),
     Case("a model that was cut off", "mnist predict a.png", cut(MODEL, 2000), "model.safetensors: not a whole"),
     Case("a revision that is none", "mnist predict a.png --revision nothing", lambda _: None, "nothing.*; "),
     Case("a revision without a model", "mnist predict a.png --revision early", lambda root: Project(root).succeed(
@@ -701,21 +750,6 @@ def without_privileges() -> Iterator[None]:
         assert libc.capset(header, sets) == 0
 
 
-def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
-    """Run `python -m command` in this process; returns its exit status."""
-    module, *arguments = command.split()
-    monkeypatch.setattr(sys, "argv", [module, *arguments])
-    monkeypatch.delitem(sys.modules, "mnist.__main__" if module == "mnist" else module, raising=False)
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with pytest.raises(SystemExit) as caught:
-            runpy.run_module(module, run_name="__main__", alter_sys=False)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return caught.value.code
-
-
 @pytest.mark.parametrize("case", MARKED, ids=identity)
 def test_bad_input_is_refused_in_one_line_and_nothing_is_harmed(
     case: Case, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -741,14 +775,15 @@ def test_bad_input_is_refused_by_a_real_process_too(case: Case, project: Project
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", REMEDIED, ids=identity)
-def test_the_remedy_that_is_named_is_one(case: Case, project: Project) -> None:
+def test_the_remedy_that_is_named_is_one(
+    case: Case, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     case.harm(project.path)
-    command = [sys.executable, "-m", *case.command.split()]
-    done = project.run(*command)
-    check_refusal(case, done.returncode, done.stderr)
+    monkeypatch.chdir(project.path)
+    check_refusal(case, run_inside(case.command, monkeypatch), capsys.readouterr().err)
     for remedy in case.remedy:
         project.succeed("bash", "-c", remedy)
-    project.succeed(*command)
+    assert not run_inside(case.command, monkeypatch), capsys.readouterr().err
 
 
 def test_there_are_as_many_cases_as_promised() -> None:

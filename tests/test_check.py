@@ -23,7 +23,7 @@ def test_data_that_no_copy_of_the_project_would_find_are_named_with_what_helps(p
 
 def check(project: Project) -> str:
     """What the command prints."""
-    return project.succeed("python", "-m", "mnist", "check")
+    return project.mnist("check")
 
 
 @pytest.mark.slow

@@ -189,7 +189,7 @@ def resampled(values: Any) -> Any:
 
 @pytest.mark.slow
 def test_the_command_agrees_with_what_the_two_tables_come_to_by_definition(two_runs: Project) -> None:
-    found = json.loads(two_runs.succeed("python", "-m", "mnist", "compare", "--json"))
+    found = json.loads(two_runs.mnist("compare", "--json"))
     lock = two_runs.succeed("git", "show", "HEAD:dvc.lock")
     digest = re.findall(r"path: metrics/predictions.csv\n *hash: md5\n *md5: (\w+)", lock)[0]
     tables = [
@@ -417,10 +417,10 @@ def test_the_images_drawn_are_those_of_the_first_with_the_answers_of_both(
 
 @pytest.mark.slow
 def test_the_gate_stops_what_is_worse_and_nothing_else(two_runs: Project) -> None:
-    compared = ["python", "-m", "mnist", "compare", "--gate"]
-    assert "B is better by" in two_runs.succeed(*compared, "HEAD", "workspace")
-    assert "right on the same 300 images" in two_runs.succeed(*compared, "HEAD", "main")
-    worse = two_runs.run(*compared, "workspace", "HEAD")
+    compared = ["compare", "--gate"]
+    assert "B is better by" in two_runs.mnist(*compared, "HEAD", "workspace")
+    assert "right on the same 300 images" in two_runs.mnist(*compared, "HEAD", "main")
+    worse = two_runs.inside(*compared, "workspace", "HEAD")
     assert worse.returncode == 1
     assert "B is worse by" in worse.stdout
     assert worse.stderr.startswith("error: HEAD is significantly less accurate than workspace")
@@ -428,13 +428,13 @@ def test_the_gate_stops_what_is_worse_and_nothing_else(two_runs: Project) -> Non
 
 @pytest.mark.slow
 def test_the_images_that_flipped_can_be_drawn(two_runs: Project, tmp_path: Path) -> None:
-    two_runs.succeed("python", "-m", "mnist", "compare", "--images", str(tmp_path / "flipped.png"))
+    two_runs.mnist("compare", "--images", str(tmp_path / "flipped.png"))
     assert (tmp_path / "flipped.png").read_bytes().startswith(b"\x89PNG")
 
 
 def refused(project: Project, *revisions: str) -> str:
     """The one line that `compare` fails with."""
-    done = project.run("python", "-m", "mnist", "compare", *revisions)
+    done = project.inside("compare", *revisions)
     assert done.returncode == 1, done.stdout
     assert done.stderr.count("\n") == 1, done.stderr
     line = done.stderr
@@ -468,33 +468,24 @@ def edit_code(project: Project) -> None:
     )
 
 
-def two_commits(project: Project) -> None:
-    project.edit("epochs: 2", "epochs: 1")
-    project.repro()
-    commit(project, "another run")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("state", "revision"), [("as it was cloned", "HEAD~1"), ("edited before the first run", "HEAD")]
-)
+@pytest.mark.parametrize("state", ["as it was cloned", "edited before the first run"])
 def test_results_that_no_cache_has_come_back_by_the_command_that_is_named(
-    state: str, revision: str, project: Project, tmp_path: Path
+    state: str, project: Project, tmp_path: Path
 ) -> None:
-    two_commits(project)
     project.succeed("git", "clone", "-q", ".", str(tmp_path / "clone"))
     clone = Project(tmp_path / "clone")
     if state.startswith("edited"):
         edit_code(clone)
         clone.repro()
-    line = refused(clone, revision, revision)
-    assert "neither in git nor in DVC's cache or remote; `dvc pull` may bring it, else" in line
+    line = refused(clone, "HEAD", "HEAD")
+    assert "neither in git nor in DVC's cache or remote; `" in line
     before = clone.succeed("git", "diff"), clone.hashes()
     clone.succeed("bash", "-ec", remedy(line))
-    assert "right on the same 300 images" in clone.succeed("python", "-m", "mnist", "compare", revision, revision)
+    assert "right on the same 300 images" in clone.mnist("compare", "HEAD", "HEAD")
     if state.startswith("edited"):
         assert (clone.succeed("git", "diff"), clone.hashes()) == before
-        assert "no parameter differs" in clone.succeed("python", "-m", "mnist", "compare")
+        assert "no parameter differs" in clone.mnist("compare")
 
 
 # a machine whose libraries add up in another order
@@ -523,11 +514,11 @@ def test_on_a_machine_that_computes_other_results_the_tour_goes_on_once_they_are
     assert "commit the results of this machine, which differ though their inputs do not" in line
     other.succeed("bash", "-ec", remedy(line))
     other.edit("learning_rate: 0.003", "learning_rate: 0.1")
-    other.succeed("dvc", "repro", PYTHONPATH=str(tmp_path))
-    assert "B is better by" in other.succeed("python", "-m", "mnist", "compare")
-    other.succeed("python", "-m", "mnist", "report", "HEAD", "workspace")
+    other.succeed("dvc", "repro", "evaluate", PYTHONPATH=str(tmp_path))
+    assert "B is better by" in other.mnist("compare")
+    other.mnist("report", "HEAD", "workspace")
     commit(other, "faster")
-    assert len(json.loads(other.succeed("python", "-m", "mnist", "leaderboard", "--json"))) == 2
+    assert len(json.loads(other.mnist("leaderboard", "--json"))) == 2
 
 
 @pytest.mark.slow
@@ -536,7 +527,7 @@ def test_results_come_from_a_remote_when_the_cache_has_lost_them(project: Projec
     commit(project, "a remote")
     project.succeed("dvc", "push")
     shutil.rmtree(project.path / ".dvc/cache")
-    assert "right on the same 300 images" in project.succeed("python", "-m", "mnist", "compare", "HEAD", "workspace")
+    assert "right on the same 300 images" in project.mnist("compare", "HEAD", "workspace")
 
 
 @pytest.mark.slow
@@ -563,7 +554,7 @@ def test_a_commit_with_parameters_that_today_has_not_can_be_compared(project: Pr
     project.edit("  shift: 0 ", "  dropout: 0 ")
     project.edit("        shift: 0\n", "        dropout: 0\n", "dvc.lock")
     commit(project, "as it may once have been")
-    found = json.loads(project.succeed("python", "-m", "mnist", "compare", "HEAD", "HEAD~1", "--json"))
+    found = json.loads(project.mnist("compare", "HEAD", "HEAD~1", "--json"))
     assert found["params"] == {"train.dropout": {"a": 0, "b": None}, "train.shift": {"a": None, "b": 0}}
 
 
@@ -577,7 +568,10 @@ def test_an_experiment_that_lost_its_objects_is_named_with_the_run_that_makes_th
     project.succeed("dvc", "exp", "run", "-q", "--name", "faster", "-S", "train.learning_rate=0.1")
     project.succeed("git", "checkout", "-q", ".")
     shutil.rmtree(project.path / ".dvc/cache")
-    assert "else `dvc exp run -S train.learning_rate=0.1` recreates it" in refused(project, "faster", "faster")
+    line = refused(project, "faster", "faster")
+    assert "; `dvc exp run -S train.learning_rate=0.1` recreates it" in line
+    project.succeed("bash", "-ec", remedy(line))
+    project.succeed("python", "-m", "mnist", "compare", "faster", "faster")
 
 
 @pytest.mark.slow
@@ -586,14 +580,14 @@ def test_other_test_images_are_refused(project: Project) -> None:
     content = bytearray(images.read_bytes())
     content[500] ^= 1
     images.write_bytes(content)
-    project.repro()
+    project.repro("evaluate")
     assert "other test images" in refused(project)
 
 
 @pytest.mark.slow
 def test_other_classes_are_refused(project: Project) -> None:
     (project.path / "data/small/classes.txt").write_text("".join(f"digit {k}\n" for k in range(10)))
-    project.repro()
+    project.repro("evaluate")
     assert "other classes" in refused(project)
 
 
@@ -621,7 +615,7 @@ def test_numbers_older_than_their_data_are_not_compared(project: Project) -> Non
     project.succeed("git", "rm", "-rq", "--cached", "data/small")
     project.succeed("dvc", "add", "-q", "data/small")
     commit(project, "the first data again, now DVC's")
-    project.succeed("python", "-m", "mnist", "compare", "HEAD", "HEAD~2")
+    project.mnist("compare", "HEAD", "HEAD~2")
     labels.write_bytes(whole[:-1] + bytes([(whole[-1] + 1) % 10]))
     project.succeed("dvc", "add", "-q", "data/small")
     commit(project, "other data, not run")
@@ -632,9 +626,9 @@ def test_numbers_older_than_their_data_are_not_compared(project: Project) -> Non
 def test_what_git_does_not_have_of_the_data_makes_them_no_other_data(project: Project) -> None:
     (project.path / "data/small/note").touch()
     (project.path / "data/.gitignore").open("a").write("note\n")
-    project.repro()
+    project.repro("evaluate")
     commit(project, "a note that stays here")
-    project.succeed("python", "-m", "mnist", "compare", "HEAD", "HEAD~1")
+    project.mnist("compare", "HEAD", "HEAD~1")
 
 
 @pytest.mark.parametrize("place", ["inside", "outside"])

@@ -1,6 +1,7 @@
 """What a command's surroundings may do to it: a line at most, and never a traceback."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -30,13 +31,29 @@ def test_a_warning_of_a_library_is_a_line_whatever_python_is_told(action: str, h
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["stages.train", "stages.evaluate", "mnist fingerprint"])
-def test_too_little_memory_for_torch_is_a_line(command: str, project: Project) -> None:
-    done = shell(project, f"ulimit -v 300000; exec python -m {command}", OPENBLAS_NUM_THREADS="1")
+@pytest.mark.parametrize(
+    ("megabytes", "command", "says"),
+    [
+        *((500, command, r"too little is free for this \(lib") for command in ("stages.train", "mnist fingerprint")),
+        *(  # where loading SciPy would never end
+            (300, command, "less than 350 MB can be had")
+            for command in ("stages.evaluate", "mnist compare", "mnist leaderboard", "mnist recipe")
+        ),
+    ],
+)
+def test_too_little_memory_is_a_line(megabytes: int, command: str, says: str, project: Project) -> None:
+    done = shell(project, f"ulimit -v {megabytes}000 -t 60; exec python -m {command}")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: memory: too little is free for this (lib")
+    assert re.match(f"error: memory: {says}", line), line
     assert line.endswith("; end other programs, or allow more (`ulimit -v` says how much)")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["compare", "leaderboard"])
+def test_with_the_memory_that_is_asked_for_no_command_hangs(command: str, project: Project) -> None:
+    done = shell(project, f"ulimit -v 385000 -t 60; exec python -m mnist {command}", OPENBLAS_NUM_THREADS="64")
+    assert (done.returncode, done.stderr) == (0, "") or re.match("error: memory: .*\n$", done.stderr), done.stderr
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The documentation is true: every command and every line of Python in it runs and prints what the page shows."""
 
+import json
 import os
 import re
 import signal
@@ -7,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import yaml12
 from tests import docs
 from tests.conftest import ROOT, Project, as_shipped, copy, needs_the_order
 from tests.docs import FENCE, PAGES, PICTURES, blocks
 
 TEXTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "data/mnist/README.md"]
-MOST_NOT_RUN = 1
+MOST_NOT_RUN = 4
 # rows of the benchmark, in the order in which the README quotes them
 QUOTED = [
     "article's loop ÷ `train`'s",
@@ -139,6 +141,16 @@ def test_the_readme_quotes_what_the_benchmark_measured() -> None:
     medians = {cells[1].strip(): cells[2].split()[0] for line in table if len(cells := line.split("|")) > 2}
     quoted = re.findall(r"\*\*(.*?)\*\*", speed)
     assert quoted == [medians[row] for row in QUOTED]
+
+
+@as_shipped
+def test_the_front_matter_of_the_model_card_says_what_was_measured() -> None:
+    _, front, _ = (ROOT / "docs/model-card.md").read_text("utf-8").split("---\n", 2)
+    card = yaml12.parse(front.encode(), "docs/model-card.md")
+    measured = json.loads((ROOT / "metrics/evaluate.json").read_text("utf-8"))
+    ((metric,),) = [result["metrics"] for entry in card["model-index"] for result in entry["results"]]
+    assert metric == {"type": "accuracy", "value": measured["accuracy"]}
+    assert (ROOT / "LICENSE").read_text("utf-8").lower().startswith(card["license"])
 
 
 def anchors(page: Path) -> set[str]:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import http.server
+import io
 import json
 import re
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from torchvision import datasets
+from tqdm import tqdm
 
 import mnist.raw
 from mnist import idx, sources
@@ -28,6 +30,9 @@ from tests.conftest import FASHION, Project, needs_fashion
 IMAGES = np.arange(40 * 28 * 28).reshape(40, 28, 28).astype(np.uint8)
 TEST_IMAGES = 255 - IMAGES
 LABELS = np.tile(np.arange(10), 4).astype(np.uint8)
+# tqdm's own lock is shared with forked processes: one that is killed amid a download would hold it for ever
+tqdm.set_lock(threading.RLock())
+WAY_ROUND = "try later, or get its four IDX files, set dataset.folder to their folder and dataset.download to null"
 NAMES = [f"{name}.gz" for name in (*mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values())]
 # a stage whose torchvision looks for its files elsewhere
 ELSEWHERE = """
@@ -149,17 +154,19 @@ def test_emnist_comes_upright_and_its_letters_count_from_0(
     classes = [name for name in datasets.EMNIST.classes_split_dict[split] if name != "N/A"]
     labels = np.arange(3 * len(classes)) % len(classes)
     images = np.arange(len(labels) * 28 * 28).reshape(-1, 28, 28).astype(np.uint8)
+    of = {"train": (images, labels), "test": (255 - images, labels[::-1])}
     with zipfile.ZipFile(folder / "gzip.zip", "w") as archive:
-        for part in ("train", "test"):
-            archive.writestr(f"gzip/emnist-{split}-{part}-images-idx3-ubyte.gz", packed(images.transpose(0, 2, 1)))
-            archive.writestr(f"gzip/emnist-{split}-{part}-labels-idx1-ubyte.gz", packed(labels + (split == "letters")))
+        for part, (upright, from_0) in of.items():
+            archive.writestr(f"gzip/emnist-{split}-{part}-images-idx3-ubyte.gz", packed(upright.transpose(0, 2, 1)))
+            archive.writestr(f"gzip/emnist-{split}-{part}-labels-idx1-ubyte.gz", packed(from_0 + (split == "letters")))
     monkeypatch.setattr(datasets.EMNIST, "url", f"{address}gzip.zip")
     monkeypatch.setattr(datasets.EMNIST, "md5", md5(folder / "gzip.zip"))
     sources.fetch(f"emnist-{split}", raw.parent / "fetched", raw)
     description, fetched_images, fetched_labels = mnist.raw.load(raw)
     assert description.classes == classes
-    assert np.array_equal(fetched_images["train"], images)
-    assert np.array_equal(fetched_labels["test"], labels)
+    for part, (upright, from_0) in of.items():
+        assert np.array_equal(fetched_images[part], upright)
+        assert np.array_equal(fetched_labels[part], from_0)
 
 
 @pytest.mark.parametrize("name", literals(Dataset.model_fields["download"].annotation))
@@ -170,9 +177,61 @@ def test_every_word_that_params_accept_is_asked_of_a_mirror(
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # where nobody listens
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setattr("urllib.request._opener", None)  # made by an earlier test, without the proxy
-    with pytest.raises(InputError, match=f"{name} cannot be fetched") as raised:
+    with pytest.raises(InputError) as raised:
         sources.open_torchvision(name, str(tmp_path), "train")
-    assert re.search("Connection refused|Error downloading", str(raised.value))
+    reason = r"(.*Connection refused.*|Error downloading.*)"
+    assert re.fullmatch(rf"dataset\.download: {name} cannot be fetched \({reason}\); {WAY_ROUND}", str(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (EOFError(), "EOFError"),
+        (RuntimeError("a page\n  of\tHTML: " + 300 * "<p>"), "a page of HTML: " + 94 * "<p>" + "<p"),
+    ],
+)
+def test_what_a_mirror_brings_about_is_told_in_one_short_line(
+    error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        print("Failed to download (trying next):")
+        raise error
+
+    monkeypatch.setattr(datasets, "KMNIST", broken)
+    with pytest.raises(InputError) as raised:
+        sources.open_torchvision("kmnist", "fetched", "train")
+    assert str(raised.value) == f"dataset.download: kmnist cannot be fetched ({reason}); {WAY_ROUND}"
+    assert capsys.readouterr() == ("", "")
+
+
+class Screen(io.StringIO):
+    """A terminal, or a file."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_progress_of_a_download_is_shown_on_a_terminal_and_nowhere_else(
+    terminal: bool,
+    mirror: tuple[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    address, folder = mirror
+    monkeypatch.setattr(datasets.KMNIST, "mirrors", [address])
+    monkeypatch.setattr(datasets.KMNIST, "resources", serve_four(folder))
+    screen = Screen(terminal)
+    monkeypatch.setattr("sys.stderr", screen)
+    sources.open_torchvision("kmnist", str(tmp_path / "fetched"), "train")
+    assert ("100%" in screen.getvalue()) == terminal
+    assert bool(screen.getvalue()) == terminal
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def test_the_layout_in_memory_is_not_part_of_it() -> None:
 
 
 def ask(project: Project) -> tuple[int, str]:
-    done = project.run("python", "-m", "mnist", "fingerprint")
+    done = project.inside("fingerprint")
     assert (done.stdout + done.stderr).count("\n") == 1
     return done.returncode, done.stdout + done.stderr
 
@@ -55,7 +55,7 @@ def test_the_command_names_the_recipe_or_says_what_is_known_instead(project: Pro
     assert ask(project) == (0, f"{found}: of no recipe; here: {fingerprint.processor()}\n")
     know(project, f'default,2.14.1,{found},"this, that"')
     assert ask(project)[1].startswith(f"{found}: known as default with torch 2.14.1, seen on this, that; here: ")
-    printed = json.loads(project.succeed("python", "-m", "mnist", "fingerprint", "--json"))
+    printed = json.loads(project.mnist("fingerprint", "--json"))
     assert (printed["fingerprint"], printed["recipe"]) == (found, "default")
     know(project, "default,2.13.0,0123456789abcdef,nothing")
     project.edit("epochs: 10", "epochs: 2", "recipes/default.yaml")

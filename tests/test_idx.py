@@ -150,6 +150,32 @@ def test_content_that_is_not_the_headers_is_named_with_how_much_there_is(
     assert str(error.value).endswith("fetch it again")
 
 
+AFTER = "goes on after the end of its gzip data, and not with gzip; fetch it again"
+PAGE = "a page of HTML or XML, as servers send when they lack a file; fetch the file itself"
+LABELS = idx_file(0x801, 2, content=b"ab")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("plain.gz", LABELS, "a plain IDX file, not a gzip one; take .gz off its name"),
+        ("packed", gzip.compress(LABELS), "gzip; add .gz to its name"),
+        ("twice.gz", gzip.compress(gzip.compress(LABELS)), "gzipped twice; gunzip it once"),
+        ("more.gz", gzip.compress(LABELS) + b"more", AFTER),
+        ("one.gz", b"\x1f", "ends within its gzip data, as when a download broke off; fetch it again"),
+        ("page.gz", b"\n <!DOCTYPE html>", PAGE),
+        ("page", b"\n <!DOCTYPE html>", PAGE),
+    ],
+)  # fmt: skip
+def test_what_was_given_for_an_idx_file_is_named_with_what_to_do(
+    name: str, content: bytes, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as error:
+        idx.unpack(tmp_path / name, tmp_path / "out", 1)
+    assert str(error.value) == f"{tmp_path / name}: {says}"
+
+
 def test_a_file_of_another_size_than_its_header_promises_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "file"
     for size in (1999, 2001):

@@ -109,7 +109,7 @@ def test_a_module_more_is_refused_until_it_is_listed_and_then_its_edits_count(
     refused(project, "dvc", "repro")
     assert (project.path / "dvc.lock").read_bytes() == lock
     project.edit("      - mnist/metrics.py\n", "      - mnist/extra.py\n      - mnist/metrics.py\n", "dvc.yaml")
-    project.succeed("python", "-m", "mnist", "check")
+    project.mnist("check")
     assert project.repro()[0] == "evaluate"
     project.edit("K = 2", "K = 3", "mnist/extra.py")
     assert "evaluate" in project.succeed("dvc", "status")

@@ -9,12 +9,14 @@ from statistics import mean, stdev
 
 import pytest
 import typer
+import yaml
 from scipy import stats
 
 from mnist.commands import leaderboard
 from mnist.commands.leaderboard import Group
+from pipeline import yaml12
 from pipeline.errors import InputError
-from tests.conftest import Project, commit
+from tests.conftest import ROOT, SHIPPED, Project, commit
 
 
 @pytest.mark.slow
@@ -24,19 +26,19 @@ def test_runs_that_differ_in_their_seed_alone_are_one_recipe(project: Project) -
     project.succeed("git", "checkout", "-q", ".")
     (project.path / "notes.txt").write_text("the same run in another commit counts once")
     commit(project, "notes")
-    ranked = json.loads(project.succeed("python", "-m", "mnist", "leaderboard", "--json"))
+    ranked = json.loads(project.mnist("leaderboard", "--json"))
     assert ranked[0]["accuracy_mean"] >= ranked[1]["accuracy_mean"]
     one, two = sorted(ranked, key=lambda row: row["params"]["train.epochs"])
     assert [one["params"], two["params"]] == [{"train.epochs": 1}, {"train.epochs": 2}]
     assert (one["n"], two["n"]) == (2, 1)
     assert (two["accuracy_std"], two["p_value"]) == (None, None)
     assert one["best"] >= one["accuracy_mean"]
-    shown = project.succeed("python", "-m", "mnist", "leaderboard")
+    shown = project.mnist("leaderboard")
     assert "train.epochs: 1" in shown
     assert "±" in shown
     narrow = project.succeed("python", "-m", "mnist", "leaderboard", COLUMNS="60")
     assert leaderboard.spread(one["loss_mean"], one["loss_std"]) in narrow
-    table = list(csv.DictReader(project.succeed("python", "-m", "mnist", "leaderboard", "--csv").splitlines()))
+    table = list(csv.DictReader(project.mnist("leaderboard", "--csv").splitlines()))
     assert [row["n"] for row in table] == [str(row["n"]) for row in ranked]
 
 
@@ -127,9 +129,12 @@ class History(Project):
 
 
 @pytest.fixture
-def history(template: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
     """One without a commit."""
-    project = History(tmp_path, (template.path / "dvc.lock").read_text("utf-8"))
+    lock, shipped = yaml12.read(ROOT / "dvc.lock"), yaml12.read(SHIPPED)
+    for stage in lock["stages"].values():
+        stage["params"]["params.yaml"] = {name: shipped[name] for name in stage["params"]["params.yaml"]}
+    project = History(tmp_path, yaml.safe_dump(lock, sort_keys=False))
     project.succeed("git", "init", "-q", "-b", "main")
     project.succeed("git", "config", "user.name", "test")
     project.succeed("git", "config", "user.email", "test@example.org")
@@ -141,7 +146,7 @@ def history(template: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def result(
     history: History, accuracy: float, seed: int, model: str = "mlp", edit: tuple[str, str] = ("stages:", "stages:")
 ) -> None:
-    """Commit the results of the small project as if they were of another run."""
+    """Commit the committed results, of the shipped parameters, as if they were of another run."""
     lock = history.lock
     for name, old, new in (("seed", "0\n          threads", f"{seed}\n          threads"), ("model", "mlp", model)):
         assert lock.count(f"          {name}: {old}") == 1
@@ -204,7 +209,7 @@ def test_the_ranking_is_printed_as_a_table_as_json_or_as_csv(
 
 
 def test_of_one_seed_only_the_newest_result_counts(history: History) -> None:
-    reordered = ("epochs: 2\n          batch_size: 64", "batch_size: 64\n          epochs: 2")
+    reordered = ("epochs: 10\n          batch_size: 64", "batch_size: 64\n          epochs: 10")
     result(history, 0.6, seed=2)
     result(history, 0.9, seed=0)
     result(history, 0.7, seed=0, edit=reordered)
@@ -245,7 +250,7 @@ def test_runs_of_other_code_libraries_or_data_are_another_recipe_where_the_data_
         for path in ("data/raw", "mnist/models.py")
     )
     for seed, old, new in (
-        (0, "folder: data/small", "folder: /somewhere/else"),
+        (0, "folder: data/mnist", "folder: /somewhere/else"),
         (1, "batch_size: 1000", "batch_size: 500"),
         (2, digest, "a" * 32),
         (3, "numpy==", "numpy==9."),
@@ -278,7 +283,7 @@ def committed(project: Project, message: str, *edits: tuple[str, str, str]) -> N
 
 
 def ranked(project: Project) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads(project.succeed("python", "-m", "mnist", "leaderboard", "--json"))
+    found: list[dict[str, object]] = json.loads(project.mnist("leaderboard", "--json"))
     return found
 
 
@@ -312,7 +317,7 @@ def test_a_damaged_commit_is_left_out_with_a_line_that_names_it(content: str, pr
     before = ranked(project)
     measured(project, content)
     commit(project, "damaged")
-    done = project.run("python", "-m", "mnist", "leaderboard", "--json")
+    done = project.inside("leaderboard", "--json")
     assert json.loads(done.stdout) == before
     head = project.succeed("git", "rev-parse", "HEAD")[:7]
     assert done.stderr == f"{head}: its dvc.lock or metrics/evaluate.json is damaged; left out\n"
@@ -320,6 +325,6 @@ def test_a_damaged_commit_is_left_out_with_a_line_that_names_it(content: str, pr
 
 @pytest.mark.slow
 def test_a_project_without_results_says_how_to_get_them(fresh: Project) -> None:
-    done = fresh.run("python", "-m", "mnist", "leaderboard")
+    done = fresh.inside("leaderboard")
     assert done.returncode == 1
     assert done.stderr.startswith("error: no commit or experiment has dvc.lock")

@@ -67,6 +67,20 @@ def given(tensor: Tensor | None) -> Tensor:
     return tensor
 
 
+def test_pixels_have_their_gradient_when_the_weights_are_not_trained() -> None:
+    layer, x = made(784, 128).requires_grad_(False), linear.whole_numbers(64, 784).requires_grad_()
+    layer(x).backward(gradient := linear.whole_numbers(64, 128))
+    assert torch.equal(given(x.grad), linear.reference(gradient, layer.weight))
+
+
+def test_the_numbers_of_the_trial_are_those_for_which_the_reference_is_exact_and_tells_orders_apart() -> None:
+    numbers = linear.whole_numbers(200, 100)
+    assert torch.equal(numbers, linear.whole_numbers(200, 100))
+    assert torch.equal(numbers, numbers.round())
+    assert (numbers.min() < -(2**12), numbers.max() > 2**12) == (True, True)  # products that float32 does not hold
+    assert numbers.abs().max() <= 2**13
+
+
 @pytest.mark.parametrize(
     ("large", "opposite", "lost"),
     [

@@ -109,8 +109,9 @@ def test_a_model_file_whose_weights_are_not_those_of_its_description_is_refused(
         assert f"{name.strip()} does not fit its description" in damaged(path, wrong, metadata)
     infinite = {**weights, last: weights[last] / 0}
     assert f"{last} has values that are not finite" in damaged(path, infinite, metadata)
-    negative = {**weights, "normalise.std": -weights["normalise.std"]}
-    assert "normalise.std is not above 0" in damaged(path, negative, metadata)
+    for factor in (-1, 0):
+        scaled = {**weights, "normalise.std": factor * weights["normalise.std"]}
+        assert "normalise.std is not above 0" in damaged(path, scaled, metadata)
     path.write_bytes(save(weights, metadata))
     models.read(path)
 

@@ -53,7 +53,7 @@ def report(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     project.succeed("git", "branch", "a<b>&c")
     project.edit("learning_rate: 0.003", "learning_rate: 0.1")
     project.repro()
-    project.succeed("python", "-m", "mnist", "report", "a<b>&c", "workspace")
+    project.mnist("report", "a<b>&c", "workspace")
     return project.path / "report.html"
 
 
@@ -109,7 +109,7 @@ def test_the_report_can_be_printed(report: Path, tmp_path: Path) -> None:
 
 
 def test_one_run_alone_is_reported_too(project: Project) -> None:
-    project.succeed("python", "-m", "mnist", "report", "--output", "one.html")
+    project.mnist("report", "--output", "one.html")
     html = (project.path / "one.html").read_text("utf-8")
     assert html.count("data:image/png;base64,") == 5
     assert "difference" not in html

@@ -21,7 +21,9 @@ STEPS = [step for job in JOBS for step in job["steps"]]
 
 def test_ci_runs_what_a_person_would() -> None:
     assert {"push", "pull_request"} <= set(WORKFLOW["on"])
-    assert [step["run"] for step in STEPS if "run" in step] == [".ci/run"]
+    proof = ".venv/bin/python -m mnist prove"
+    assert [step["run"] for step in STEPS if "run" in step] == [".ci/run", proof]
+    assert STEPS[-1] == {"if": "github.event_name == 'pull_request'", "run": proof}
     assert os.access(ROOT / ".ci/run", os.X_OK)
     subprocess.run(["bash", "-n", ROOT / ".ci/run"], check=True)
 
@@ -63,7 +65,7 @@ def test_who_changes_parameters_and_adds_a_recipe_has_tests_that_pass(tmp_path: 
     (project.path / "dvc.lock").unlink()
     project.succeed("python", "-m", "pytest", "--collect-only")
     shipped = "tests/endtoend/test_mnist.py::test_a_fresh_checkout_comes_to_the_committed_results"
-    said = project.succeed("python", "-m", "pytest", "-rs", shipped)
+    said = project.succeed("python", "-m", "pytest", "-rs", shipped, "tests/test_recipes.py")
     assert "params.yaml is not as shipped (tests/params.yaml)" in said
 
 

@@ -99,6 +99,9 @@ def test_what_is_wrong_with_a_table_is_said_with_its_line_and_the_remedy(text: s
         with pytest.raises(InputError) as error:
             read(path, content)
         assert str(error.value).startswith(f"{path}, {says} `dvc repro` recreates it, ")
+        assert str(error.value).endswith(
+            ", `dvc repro -f` even where DVC takes it for current (`python -m mnist verify` finds a damaged cache)"
+        )
 
 
 def test_probabilities_are_written_with_no_more_digits_than_they_need(tmp_path: Path) -> None:
@@ -107,6 +110,17 @@ def test_probabilities_are_written_with_no_more_digits_than_they_need(tmp_path: 
     assert (tmp_path / "written").read_bytes() == b"index,actual,predicted,p0,p1\n0,a,b,0.1,0.9\n"
     history.write([Epoch(1, 0.1, 0.5, None, None)], tmp_path / "written")
     assert (tmp_path / "written").read_bytes() == f"{EPOCHS}1,0.1,0.5,,\n".encode()
+
+
+@pytest.mark.usefixtures("ascii_locale")
+def test_what_a_run_writes_is_utf_8_in_any_locale(tmp_path: Path) -> None:
+    path = tmp_path / "written"
+    results.write_metrics({"recall": {"één": 0.5}}, path)
+    assert path.read_bytes() == '{\n  "recall": {\n    "één": 0.5\n  }\n}\n'.encode()
+    before = Predictions(["één", "два"], np.array([0]), np.array([1]), np.array([[0.25, 0.75]], np.float32))
+    predictions.write(before, path)
+    assert path.read_bytes() == "index,actual,predicted,p0,p1\n0,één,два,0.25,0.75\n".encode()
+    assert predictions.read(before.classes, path).predicted.tolist() == [1]
 
 
 def test_predictions_are_of_the_images_with_their_labels() -> None:
@@ -135,3 +149,10 @@ def test_each_image_counts_in_one_calibration_bin_and_its_loss_is_finite() -> No
     assert accuracy.tolist() == [1.0, 0.5]
     assert predictions.image_losses(answers)[:2] == pytest.approx([0, np.log(2)])
     assert np.isfinite(predictions.image_losses(answers)).all()
+
+
+def test_certainty_costs_nothing_or_what_the_least_normal_float32_costs() -> None:
+    chances = np.array([[1, 0], [1, 0]], np.float32)
+    losses = predictions.image_losses(Predictions(["a", "b"], np.array([0, 1]), np.array([0, 0]), chances))
+    assert [str(loss) for loss in losses[:1]] == ["0.0"], "not -0.0, which a table would show"
+    assert losses[1] == pytest.approx(126 * np.log(2))

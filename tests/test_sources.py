@@ -53,7 +53,8 @@ def test_the_description_holds_for_the_files_beside_it(folder: Path, raw: Path) 
         assert facts["shape"] == list(idx.read(raw / name, 3 if "images" in name else 1).shape)
 
 
-def test_classes_are_named_by_the_lines_of_classes_txt(folder: Path, raw: Path) -> None:
+@pytest.mark.usefixtures("ascii_locale")
+def test_classes_are_named_by_the_lines_of_classes_txt_in_any_locale(folder: Path, raw: Path) -> None:
     names = ["null", "één", "двa", "three 3", "f,our", "five", "six", "seven", "eight", '"nine"']
     (folder / "classes.txt").write_text("\n".join(names) + "\n", "utf-8")
     sources.copy(folder, raw)
@@ -97,18 +98,19 @@ def test_what_is_no_handwriting_by_params_yaml_is_described_as_such(folder: Path
     assert not mnist.raw.load(raw)[0].handwriting
 
 
-def test_mnist_with_one_pixel_changed_is_said_not_to_be_the_original(
+def test_mnist_with_a_pixel_and_a_label_changed_is_said_not_to_be_the_original(
     tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(MNIST, tmp_path / "changed")
-    packed = tmp_path / "changed" / f"{mnist.raw.IMAGES['test']}.gz"
-    content = bytearray(gzip.decompress(packed.read_bytes()))
-    content[16] ^= 1
-    packed.write_bytes(gzip.compress(content, 1))
+    for name, first in ((TEST_IMAGES, 16), (TEST_LABELS, 8)):
+        packed = tmp_path / "changed" / f"{name}.gz"
+        content = bytearray(gzip.decompress(packed.read_bytes()))
+        content[first] ^= 1
+        packed.write_bytes(gzip.compress(content, 1))
     sources.copy(tmp_path / "changed", raw)
     assert mnist.raw.load(raw)[0].name == "changed (not the original mnist)"
     says = "not the original of mnist; taken as a data set of its own"
-    assert capsys.readouterr().out == f"{tmp_path / 'changed'}: {mnist.raw.IMAGES['test']}: {says}\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'changed'}: {TEST_IMAGES}, {TEST_LABELS}: {says}\n"
 
 
 def test_a_class_without_test_images_is_fine_but_one_without_training_images_is_not(folder: Path, raw: Path) -> None:
@@ -121,19 +123,23 @@ def test_a_class_without_test_images_is_fine_but_one_without_training_images_is_
         sources.copy(folder, raw)
 
 
+NEEDS_TWO = "each class from 0 on needs two (or is a label wrong? fix it)"
+
+
 @pytest.mark.parametrize(
     ("file", "change", "says"),
     [
         (LABELS, lambda labels: labels[1:],
-         "train-images-idx3-ubyte holds 1,200 images, train-labels-idx1-ubyte 1,199 labels; get the two"),
+         f"train-images-idx3-ubyte holds 1,200 images, {LABELS} 1,199 labels; get the two that belong together"),
         (TEST_IMAGES, lambda images: images.reshape(-1, 14, 56),
-         "train-images-idx3-ubyte has images of (28, 28) pixels, t10k-images-idx3-ubyte of (14, 56); get two"),
+         f"train-images-idx3-ubyte has images of (28, 28) pixels, {TEST_IMAGES} of (14, 56); "
+         "get two that are the same"),
         (TEST_LABELS, lambda labels: np.where(np.arange(300) >= 290, 10, labels),
          "t10k-labels-idx1-ubyte: label 10 at 290 is outside the 10 classes; fix it"),
         (LABELS, lambda labels: np.where(labels == 7, 8, labels),
-         "train-labels-idx1-ubyte: class 7 has 0 images where the labels reach 9, at 4; each class"),
+         "train-labels-idx1-ubyte: class 7 has 0 images where the labels reach 9, at 4; " + NEEDS_TWO),
         (LABELS, lambda labels: np.where((labels == 9) & (labels.cumsum() > 40), 8, labels),
-         "train-labels-idx1-ubyte: class 9 has 1 images where the labels reach 9, at 4; each class"),
+         "train-labels-idx1-ubyte: class 9 has 1 images where the labels reach 9, at 4; " + NEEDS_TWO),
     ],
 )  # fmt: skip
 def test_files_that_do_not_belong_together_are_named(
@@ -145,7 +151,23 @@ def test_files_that_do_not_belong_together_are_named(
     for read in (lambda: sources.copy(folder, raw), lambda: mnist.raw.load(raw)):
         with pytest.raises(InputError) as error:
             read()
-        assert str(error.value).startswith(says)
+        assert str(error.value) == says
+
+
+def test_labels_that_count_from_1_and_names_of_more_classes_than_there_are_come_with_the_remedy(
+    folder: Path, raw: Path
+) -> None:
+    (folder / "classes.txt").write_text("\n".join("abcdefghijkl"))
+    with pytest.raises(InputError) as error:
+        sources.copy(folder, raw)
+    what = "class k has 0 images, and 12 classes are named; name those that there are, 0 to 9"
+    assert str(error.value) == f"{LABELS}: {what}"
+    idx.write(folder / LABELS, idx.read(folder / LABELS, 1) + np.uint8(1))
+    idx.write(folder / TEST_LABELS, np.clip(idx.read(folder / TEST_LABELS, 1), 3, 7))
+    with pytest.raises(InputError) as error:
+        sources.copy(folder, raw)
+    what = f"labels go from 1 to 10, and here they count from 0; take 1 off each, of {TEST_LABELS} too"
+    assert str(error.value) == f"{LABELS}: {what}"
 
 
 UNFIT = "should hold one printable name per line, each once; fix it or remove it"
@@ -211,3 +233,44 @@ def test_the_file_meant_is_found_whether_it_is_gzipped_or_not(tmp_path: Path) ->
         sources.find(tmp_path, "a")
     (tmp_path / "a.gz").unlink()
     assert sources.find(tmp_path, "a") == tmp_path / "a"
+
+
+FOUR = [*mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values()]
+PUT = "a data set is four IDX files: put them there, or set dataset.folder to a folder that has them"
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        ([], f"no {', no '.join(FOUR)}, plain or as .gz, but nothing; {PUT}"),
+        (FOUR[:3], f"no {FOUR[3]}, plain or as .gz, but {', '.join(sorted(FOUR[:3]))}; {PUT}"),
+        ([*FOUR[1:], f"{FOUR[0]}/"], f", t10k-labels-idx1-ubyte, {FOUR[0]}/, train-labels-idx1-ubyte; {PUT}"),
+        ([*FOUR[:3], f"{FOUR[3]}@"], f", {FOUR[3]} (no file), train-images-idx3-ubyte, train-labels-idx1-ubyte; {PUT}"),
+        ([f"{k}.png" for k in range(8)], ", but 0.png, 1.png, 2.png, 3.png, 4.png, 5.png, 6.png, 7.png; " + PUT),
+        ([f"{k}.png" for k in range(10, 1019)], ", 1005.png and 1,001 more; " + PUT),
+        (["train_images.gz", *FOUR[1:]], f"; rename train_images.gz to {FOUR[0]}.gz"),
+        (["a TEST image.GZ", "a Train label", "train-images", *FOUR[3:]],
+         f"; rename train-images to {FOUR[0]}, a TEST image.GZ to {FOUR[1]}.gz, a Train label to {FOUR[2]}"),
+        (["1 train image", "2 train image", "train", "image", *FOUR[1:]], f"; rename 1 train image to {FOUR[0]}"),
+        (["train_images/", *FOUR[1:]], f"; {PUT}"),
+        ([*(f"b/{name}.gz" for name in FOUR), *(f"a/{name}" for name in FOUR[1:]), *(f"c/{name}" for name in FOUR)],
+         ", but a/, b/, c/; set dataset.folder to FOLDER/b"),
+    ],
+)  # fmt: skip
+def test_a_folder_without_the_four_files_is_told_what_it_has_and_what_to_do(
+    there: list[str], says: str, tmp_path: Path
+) -> None:
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        path = tmp_path / name.rstrip("/@")
+        path.mkdir() if name.endswith("/") else path.symlink_to(path) if name.endswith("@") else path.touch()
+    with pytest.raises(InputError) as error:
+        sources.check_names(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path}: holds no ")
+    assert str(error.value).endswith(says.replace("FOLDER", str(tmp_path)))
+
+
+def test_each_of_the_four_files_may_be_gzipped_or_not(tmp_path: Path) -> None:
+    for name in (FOUR[0], f"{FOUR[1]}.gz", f"{FOUR[2]}.gz", FOUR[3]):
+        (tmp_path / name).touch()
+    sources.check_names(tmp_path)

@@ -14,26 +14,23 @@ from torch import nn, optim
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 
-from mnist import dataset, idx, linear, models, results, training
+from mnist import dataset, linear, models, results, training
 from mnist.commands import settings
 from mnist.history import Epoch, of_training
 from mnist.hyperparameters import Hyperparameters
 from pipeline import resume
 from pipeline.errors import InputError
-from tests.conftest import ROOT, SHIPPED
+from tests.conftest import SHIPPED, first_of_mnist
 
 DEFAULTS = settings.read(SHIPPED).train
 
 
 @pytest.fixture(scope="module")
-def split(tmp_path_factory: pytest.TempPathFactory) -> dataset.Split:
+def split() -> dataset.Split:
     """The first images of MNIST: 13 batches, the last not full."""
-    folder = tmp_path_factory.mktemp("mnist")
-    arrays = []
-    for name, dimensions in (("train-images-idx3-ubyte", 3), ("train-labels-idx1-ubyte", 1)):
-        idx.unpack(ROOT / f"data/mnist/{name}.gz", folder / name, dimensions)
-        arrays.append(np.array(idx.read(folder / name, dimensions)[:800]))
-    return dataset.Split(*arrays)
+    return dataset.Split(
+        first_of_mnist("train-images-idx3-ubyte", 3, 800), first_of_mnist("train-labels-idx1-ubyte", 1, 800)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def test_fifty_flipped_bits_are_fifty_findings(project: Project) -> None:
 @pytest.mark.slow
 def test_an_object_of_each_output_is_named_removed_and_made_again(project: Project) -> None:
     before = project.hashes()
-    assert ": 0 corrupt" in project.succeed("python", "-m", "mnist", "verify")
+    assert ": 0 corrupt" in project.mnist("verify")
     listed = verify.objects(cache(project))
     large = max(listed, key=lambda path: path.stat().st_size)  # in data/raw
     md5 = re.findall(r"path: metrics/plots\n *hash: md5\n *md5: (\S+)", (project.path / "dvc.lock").read_text())[0]
@@ -46,7 +46,7 @@ def test_an_object_of_each_output_is_named_removed_and_made_again(project: Proje
     sound = set(listed) - {large, folder}
     for path in (large, folder):
         flip_a_bit(path, 12345)
-    done = project.run("python", "-m", "mnist", "verify")
+    done = project.inside("verify")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "verify --remove" in done.stderr
@@ -54,10 +54,10 @@ def test_an_object_of_each_output_is_named_removed_and_made_again(project: Proje
     for path in (large, folder):
         (line,) = (line for line in done.stdout.splitlines() if str(path) in line)
         assert ("metrics/plots" if path == folder else "data/raw/train-images-idx3-ubyte") in line
-    project.succeed("python", "-m", "mnist", "verify", "--remove")
+    project.mnist("verify", "--remove")
     assert set(verify.objects(cache(project))) == sound
     project.repro()
-    assert ": 0 corrupt" in project.succeed("python", "-m", "mnist", "verify")
+    assert ": 0 corrupt" in project.mnist("verify")
     assert project.hashes() == before
 
 
@@ -67,18 +67,19 @@ def test_a_damaged_object_comes_back_from_a_remote(project: Project, tmp_path: P
     project.succeed("dvc", "push")
     damaged = verify.objects(cache(project))[0]
     flip_a_bit(damaged, 7)
-    project.succeed("python", "-m", "mnist", "verify", "--remove")
+    remove, fetch, _ = re.findall("`(.*?)`", project.inside("verify").stderr)
+    assert fetch in project.succeed("bash", "-c", remove)
     assert not damaged.exists()
-    project.succeed("dvc", "fetch")
+    project.succeed("bash", "-c", fetch)
     assert damaged.exists()
-    assert ": 0 corrupt" in project.succeed("python", "-m", "mnist", "verify")
+    assert ": 0 corrupt" in project.mnist("verify")
 
 
 @pytest.mark.parametrize("command", ["verify", "check"])
 def test_outside_of_a_dvc_repository_it_says_so(project: Project, command: str) -> None:
     (project.path / ".dvc/config").unlink()
     (project.path / ".dvc").rename(project.path / "elsewhere")
-    done = project.run("python", "-m", "mnist", command)
+    done = project.inside(command)
     assert done.returncode == 1
     assert "not inside of a DVC repository" in done.stderr
     assert "run this in a clone of the project" in done.stderr

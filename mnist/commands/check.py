@@ -52,6 +52,7 @@ def findings() -> Iterator[str]:
     pins.check_project()
     yield "libraries: as pinned"
     needed = verify.needed(folder)
+    verify.check_graph()  # last, as DVC says less of what is wrong
     present = sum(path.exists() for path in needed)
     yield f"cache: {present} of {len(needed)} objects" + "; `dvc repro` makes the others" * (present < len(needed))
 

@@ -26,5 +26,5 @@ def read(revision: str = WORKSPACE) -> "tuple[nn.Module, Description]":
 
         return models.parse(revisions.Revision(revision).content(str(FILE)), f"{revision}: {FILE}")
     if not FILE.exists():
-        raise InputError(f"{FILE}: no model yet; `dvc repro` trains one, `dvc checkout` brings one that was trained")
+        raise InputError(f"{FILE}: no model yet; `dvc checkout` brings one that was trained, `dvc repro` trains one")
     return models.read(FILE)

@@ -221,7 +221,7 @@ def test_a_second_repro_at_the_same_time_is_refused_and_both_are_right(project: 
     second = project.run("dvc", "repro")
     assert second.returncode != 0
     assert "is busy" in second.stderr
-    compared = project.run("python", "-m", "mnist", "compare")
+    compared = project.inside("compare")
     assert (compared.returncode, compared.stdout) == (1, "")
     assert "workspace: a run has been going on since" in compared.stderr
     assert f"(process {running.pid})" in compared.stderr
@@ -248,7 +248,7 @@ def test_notes_of_processes_that_are_gone_are_no_run(tmp_path: Path, monkeypatch
 @pytest.mark.slow
 def test_two_experiments_at_the_same_time_come_to_what_each_comes_to_alone(project: Project) -> None:
     def accuracies() -> dict[Any, Any]:
-        rows = json.loads(project.succeed("python", "-m", "mnist", "leaderboard", "--json"))
+        rows = json.loads(project.mnist("leaderboard", "--json"))
         return {row["params"].get("train.epochs"): row["accuracy_mean"] for row in rows}
 
     options = [["-S", f"train.epochs={count}"] for count in (3, 4)]

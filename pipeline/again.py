@@ -1,0 +1,231 @@
+"""Run a revision again from its raw data, with nothing from any cache, and hold what comes out against its record."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline import definition, files, git, lock, params, pins, revisions, verify, yaml12
+from pipeline.errors import InputError
+from pipeline.revisions import Revision
+
+# whatever the machine, the user or the revision has DVC do otherwise: all that it notes goes with the folder
+SETTINGS = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n[cache]\n    dir = {}\n"
+
+
+class Difference(NamedTuple):
+    """A parameter, dependency or output that is not as recorded: its name, and the two values or MD5."""
+
+    name: str
+    recorded: str | None  # None: `dvc.lock` does not name it
+    found: str | None  # None: there is none
+    where: str = "here"
+
+
+def check(revision: Revision) -> None:
+    """Raise InputError if a revision records no whole run of its own, or cannot be run with what is installed."""
+    if revision.commit is None:
+        raise InputError(f"{revision.name}: not a commit; commit what it has, and prove HEAD")
+    recorded = revision.lock
+    stages = revision.parsed(definition.FILE, yaml12.parse).get("stages") or {}
+    if missing := [name for name in stages if name not in recorded.stages]:
+        raise InputError(
+            f"{revision.name}: its {lock.FILE} has no run of {missing[0]}; {revision.rerun(list(recorded.stages))}"
+        )
+    read = {dep.path for stage in recorded.stages.values() for dep in stage.deps}
+    for output in recorded.outputs().keys() - read:
+        revision.check_current(output)
+    for name, stage in recorded.stages.items():
+        try:
+            pins.check_values(
+                {f"{pins.PROJECT}: {key}": pin for key, pin in stage.params.get(pins.PROJECT, {}).items()}
+            )
+        except InputError as error:
+            what = str(error).partition(";")[0]
+            raise InputError(
+                f"{revision.name}: {name}: {what}; prove it in an environment made by its own requirements.txt"
+            ) from error
+
+
+def committed(revision: Revision) -> Difference | None:
+    """The first output whose copy in git is not the recorded one."""
+    for output, md5 in revision.lock.outputs().items():
+        content = revision.in_git(output)
+        if content is not None and lock.digest(content) != md5:
+            return Difference(output, md5, lock.digest(content), "in git")
+    return None
+
+
+def run(revision: Revision, say: Callable[[str], None]) -> Difference | None:
+    """Run all stages of a revision in a folder of its own, up to the first that does not come to what is recorded.
+
+    `say` is told the name of each stage that begins. The folder goes when this ends, however; one that SIGKILL has left
+    goes the next time. Raises InputError if raw data are gone, or a stage fails.
+    """
+    assert revision.commit
+    place = files.temporary() / "prove"
+    # another name each time: a run whose starter was killed may still be writing to the last one
+    with files.locked(place.with_suffix(".lock"), "prove"), files.scratch(place):
+        folder = place / str(os.getpid())
+        folder.mkdir()
+        project = git.check_out(revision.commit, folder)
+        for output in [*revision.lock.outputs(), str(lock.FILE)]:
+            files.remove(project / output)
+        bring(revision, folder, project)
+        configure(revision, folder, project)
+        return repro(revision, folder, project, say) or difference(revision.lock, made(project), whole=True)
+
+
+def made(project: Path) -> lock.Lock:
+    """What DVC records of the stages of a checkout that have run."""
+    path = project / lock.FILE
+    return lock.parse(path.read_bytes()) if path.exists() else lock.Lock(schema="2.0", stages={})
+
+
+def bring(revision: Revision, folder: Path, project: Path) -> None:
+    """Link the data that git does not have into a checkout. Raises InputError if they are gone."""
+    made = revision.lock.outputs()
+    deps = {dep.path for stage in revision.lock.stages.values() for dep in stage.deps} - made.keys()
+    for path in sorted(deps):
+        target = Path(os.path.normpath(project.resolve() / path))
+        if target.exists():
+            continue
+        if Path(path).is_absolute():
+            raise InputError(f"{revision.name}: its data, {path}, lie outside of the repository and are gone")
+        if not target.is_relative_to(folder.resolve()):
+            raise InputError(
+                f"{revision.name}: its data, {path}, lie outside of the repository; a run from an absolute path can be "
+                "proved"
+            )
+        within = [each for each in [target, *target.parents] if each.is_relative_to(folder.resolve())]
+        if tracked := next((each for each in within if beside(each).is_file()), None):
+            pull(revision, tracked)
+        elif Path(path).exists():  # of this folder alone: if they are others by now, their MD5 is another
+            link(Path(path), target)
+        else:
+            raise InputError(f"{revision.name}: its data, {path}, are neither in git nor in DVC nor here")
+
+
+def beside(path: Path) -> Path:
+    """The file by which DVC tracks data."""
+    return path.with_name(f"{path.name}.dvc")
+
+
+def pull(revision: Revision, path: Path) -> None:
+    """Bring data that DVC tracks by a file beside them, from the cache or else the remote."""
+    tracked = beside(path)
+    md5 = str(lock.parse_tracked(tracked.read_bytes(), f"{revision.name}: {tracked.name}"))
+    tracked.unlink()  # DVC would look for them in the cache of the checkout
+    # what is lost shows in many ways, by what kind of storage lost what
+    try:
+        with verify.repository() as repo:
+
+            def fetch(md5: str, target: Path) -> None:
+                cached = revisions.cached(md5)
+                if cached.exists():
+                    target.symlink_to(cached.resolve())
+                else:
+                    remote = repo.cloud.get_remote_odb()
+                    remote.fs.get_file(remote.oid_to_path(md5), str(target))
+
+            if not md5.endswith(".dir"):
+                return fetch(md5, path)
+            listing = path.with_name(".listing.partial")
+            fetch(md5, listing)
+            for entry in json.loads(listing.read_bytes()):
+                target = path / entry["relpath"]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                fetch(entry["md5"], target)
+            listing.unlink()
+    except Exception as error:
+        raise InputError(
+            f"{revision.name}: its data, {path.name}, are neither in DVC's cache nor in its remote "
+            f"({type(error).__name__}); `dvc pull` may bring them"
+        ) from error
+
+
+def link(source: Path, target: Path) -> None:
+    """Put a file, or a folder of links to its files, somewhere else."""
+    for file in source.rglob("*") if source.is_dir() else [source]:
+        if file.is_file():
+            place = target / file.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(file.resolve())
+
+
+def configure(revision: Revision, folder: Path, project: Path) -> None:
+    """Give a checkout a cache of its own."""
+    for parent in [project, *project.parents]:
+        if (parent / ".dvc").is_dir():
+            settings = parent / ".dvc/config.local"
+            settings.write_text(SETTINGS.format(parent.resolve() / ".dvc/cache"), "utf-8")
+            return
+        if parent == folder:
+            break
+    raise InputError(f"{revision.name}: git has no folder .dvc of it, so DVC cannot run it; commit that")
+
+
+def repro(revision: Revision, folder: Path, project: Path, say: Callable[[str], None]) -> Difference | None:
+    """Run the stages of a checkout with this interpreter until one makes something else than recorded.
+
+    Raises InputError, in a stage's own words, if one fails.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+    environment = {
+        **kept,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+        "DVC_SITE_CACHE_DIR": str(folder.resolve() / ".dvc/site"),
+    }
+    dvc = [sys.executable, "-m", "dvc"]
+    tree = yaml12.read(project / definition.FILE)
+    frozen = [name for name in tree["stages"] if definition.find(tree, f"stages.{name}.frozen") is True]
+    commands = [[*dvc, "unfreeze", *frozen]] * bool(frozen) + [[*dvc, "repro", "--no-run-cache", "--no-commit"]]
+    for command in commands:
+        said = []
+        with subprocess.Popen(
+            command, cwd=project, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace",
+        ) as process:  # fmt: skip
+            try:
+                for line in process.stdout or ():
+                    said.append(line.strip())
+                    if begins := re.match(r"Running stage '(.*)':$", line):  # and DVC has recorded those before
+                        say(begins[1])
+                        if found := difference(revision.lock, made(project), whole=False):
+                            git.end(process.pid)
+                            return found
+            except BaseException:  # a signal as well
+                git.end(process.pid)
+                raise
+        if process.returncode:
+            errors = [line for line in said if line.lower().startswith("error: ")]
+            raise InputError(f"{revision.name}: cannot be run: {(errors or said or ['dvc failed'])[0]}")
+    return None
+
+
+def difference(recorded: lock.Lock, found: lock.Lock, *, whole: bool) -> Difference | None:
+    """The first that is not as recorded, in the order in which the stages ran: a parameter, dependency or output.
+
+    `whole` says that all stages have run, so one that is missing counts.
+    """
+    for name in {**found.stages, **(recorded.stages if whole else {})}:
+        then, now = (entries(each.stages.get(name)) for each in (recorded, found))
+        for what in {**now, **then}:
+            if then.get(what) != now.get(what):
+                return Difference(what[1], then.get(what), now.get(what))
+    return None
+
+
+def entries(stage: lock.Stage | None) -> dict[tuple[str, str], str]:
+    """What a lock says of a stage, by kind and name: values as JSON, the MD5 of the others."""
+    if stage is None:
+        return {}
+    values = params.flat(stage.params)
+    found = {("value", name): json.dumps(value) for name, value in values.items()}
+    found |= {("dep", dep.path): dep.md5 for dep in stage.deps}
+    return found | {("out", out.path): out.md5 for out in stage.outs}
