@@ -144,7 +144,7 @@ def pull(revision: Revision, path: Path) -> None:
     except Exception as error:
         raise InputError(
             f"{revision.name}: its data, {path.name}, are neither in DVC's cache nor in its remote "
-            f"({type(error).__name__}); `dvc pull` may bring them"
+            f"({type(error).__name__}); push them from where they are, or bring them back, and prove it again"
         ) from error
 
 

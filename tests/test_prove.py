@@ -348,7 +348,7 @@ def test_data_kept_by_dvc_come_from_its_cache_or_its_remote_or_one_line_says_so(
     there = brought(project, "by-remote") / "data/small"
     assert {file.name: file.read_bytes() for file in there.iterdir()} == before
     shutil.rmtree(tmp_path / "remote")
-    with pytest.raises(InputError, match=r"HEAD: its data, small, are neither in .*cache nor .*remote .*`dvc pull`"):
+    with pytest.raises(InputError, match=r"HEAD: its data, small, are neither in .*cache nor .*remote .*push them"):
         brought(project, "gone")
 
 
