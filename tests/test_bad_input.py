@@ -292,7 +292,7 @@ FOLDERS = [
     )),
     *(Case(f"{what} called an IDX file", DOWNLOAD, text(small(IMAGES), content), f"{IMAGES}: {says}")
       for what, content, says in (
-        ("gzip", gzip.compress(bytes(9)), "gzip; add .gz to its name"),
+        ("gzip", gzip.compress(bytes(9), mtime=0), "gzip; add .gz to its name"),
         ("a page", b"<html><body>404 Not Found", "a page of HTML or XML, .*; fetch the file itself"),
         ("a pointer", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS; "),
     )),
