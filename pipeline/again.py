@@ -9,12 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline import definition, files, git, lock, params, pins, revisions, verify, yaml12
+from pipeline import checkout, definition, files, git, lock, params, pins, yaml12
 from pipeline.errors import InputError
 from pipeline.revisions import Revision
-
-# whatever the machine, the user or the revision has DVC do otherwise: all that it notes goes with the folder
-SETTINGS = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n[cache]\n    dir = {}\n"
 
 
 class Difference(NamedTuple):
@@ -66,17 +63,12 @@ def run(revision: Revision, say: Callable[[str], None]) -> Difference | None:
     `say` is told the name of each stage that begins. The folder goes when this ends, however; one that SIGKILL has left
     goes the next time. Raises InputError if raw data are gone, or a stage fails.
     """
-    assert revision.commit
     place = files.temporary() / "prove"
     # another name each time: a run whose starter was killed may still be writing to the last one
     with files.locked(place.with_suffix(".lock"), "prove"), files.scratch(place):
         folder = place / str(os.getpid())
         folder.mkdir()
-        project = git.check_out(revision.commit, folder)
-        for output in [*revision.lock.outputs(), str(lock.FILE)]:
-            files.remove(project / output)
-        bring(revision, folder, project)
-        configure(revision, folder, project)
+        project = checkout.make(revision, folder)
         return repro(revision, folder, project, say) or difference(revision.lock, made(project), whole=True)
 
 
@@ -84,89 +76,6 @@ def made(project: Path) -> lock.Lock:
     """What DVC records of the stages of a checkout that have run."""
     path = project / lock.FILE
     return lock.parse(path.read_bytes()) if path.exists() else lock.Lock(schema="2.0", stages={})
-
-
-def bring(revision: Revision, folder: Path, project: Path) -> None:
-    """Link the data that git does not have into a checkout. Raises InputError if they are gone."""
-    made = revision.lock.outputs()
-    deps = {dep.path for stage in revision.lock.stages.values() for dep in stage.deps} - made.keys()
-    for path in sorted(deps):
-        target = Path(os.path.normpath(project.resolve() / path))
-        if target.exists():
-            continue
-        if Path(path).is_absolute():
-            raise InputError(f"{revision.name}: its data, {path}, lie outside of the repository and are gone")
-        if not target.is_relative_to(folder.resolve()):
-            raise InputError(
-                f"{revision.name}: its data, {path}, lie outside of the repository; a run from an absolute path can be "
-                "proved"
-            )
-        within = [each for each in [target, *target.parents] if each.is_relative_to(folder.resolve())]
-        if tracked := next((each for each in within if beside(each).is_file()), None):
-            pull(revision, tracked)
-        elif Path(path).exists():  # of this folder alone: if they are others by now, their MD5 is another
-            link(Path(path), target)
-        else:
-            raise InputError(f"{revision.name}: its data, {path}, are neither in git nor in DVC nor here")
-
-
-def beside(path: Path) -> Path:
-    """The file by which DVC tracks data."""
-    return path.with_name(f"{path.name}.dvc")
-
-
-def pull(revision: Revision, path: Path) -> None:
-    """Bring data that DVC tracks by a file beside them, from the cache or else the remote."""
-    tracked = beside(path)
-    md5 = str(lock.parse_tracked(tracked.read_bytes(), f"{revision.name}: {tracked.name}"))
-    tracked.unlink()  # DVC would look for them in the cache of the checkout
-    # what is lost shows in many ways, by what kind of storage lost what
-    try:
-        with verify.repository() as repo:
-
-            def fetch(md5: str, target: Path) -> None:
-                cached = revisions.cached(md5)
-                if cached.exists():
-                    target.symlink_to(cached.resolve())
-                else:
-                    remote = repo.cloud.get_remote_odb()
-                    remote.fs.get_file(remote.oid_to_path(md5), str(target))
-
-            if not md5.endswith(".dir"):
-                return fetch(md5, path)
-            listing = path.with_name(".listing.partial")
-            fetch(md5, listing)
-            for entry in json.loads(listing.read_bytes()):
-                target = path / entry["relpath"]
-                target.parent.mkdir(parents=True, exist_ok=True)
-                fetch(entry["md5"], target)
-            listing.unlink()
-    except Exception as error:
-        raise InputError(
-            f"{revision.name}: its data, {path.name}, are neither in DVC's cache nor in its remote "
-            f"({type(error).__name__}); push them from where they are, or bring them back, and prove it again"
-        ) from error
-
-
-def link(source: Path, target: Path) -> None:
-    """Put a file, or a folder of links to its files, somewhere else."""
-    for file in source.rglob("*") if source.is_dir() else [source]:
-        if file.is_file():
-            place = target / file.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(file.resolve())
-
-
-def configure(revision: Revision, folder: Path, project: Path) -> None:
-    """Give a checkout a cache of its own."""
-    for parent in [project, *project.parents]:
-        if (parent / ".dvc").is_dir():
-            settings = parent / ".dvc/config.local"
-            settings.write_text(SETTINGS.format(parent.resolve() / ".dvc/cache"), "utf-8")
-            return
-        if parent == folder:
-            break
-    raise InputError(f"{revision.name}: git has no folder .dvc of it, so DVC cannot run it; commit that")
 
 
 def repro(revision: Revision, folder: Path, project: Path, say: Callable[[str], None]) -> Difference | None:

@@ -71,7 +71,7 @@ class Revision:
     def in_cache(self, path: str) -> bytes | None:
         """The content of an output, or of a file within one, if DVC's cache has it."""
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # lost, or a damaged listing
-            return self.stored(path, lambda md5: cached(md5).read_bytes())
+            return self.stored(path, lambda md5: verify.cached(md5).read_bytes())
         return None
 
     def in_remote(self, path: str) -> bytes | None:
@@ -196,8 +196,3 @@ def outdated(stages: dict[str, lock.Stage]) -> list[str]:
         else:
             found.append(str(change).removeprefix("changed "))
     return found
-
-
-def cached(md5: str) -> Path:
-    """Where DVC's cache keeps the object of that name."""
-    return verify.cache() / md5[:2] / md5[2:]

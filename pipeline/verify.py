@@ -66,6 +66,11 @@ def cache() -> Path:
     return cache_of(Path.cwd())
 
 
+def cached(md5: str) -> Path:
+    """Where the cache keeps the object of that name."""
+    return cache() / md5[:2] / md5[2:]
+
+
 @functools.cache
 def cache_of(_: Path) -> Path:
     """The folder of the cache's objects of the current folder, which is named."""

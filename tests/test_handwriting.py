@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from mnist import handwriting, idx
+from mnist import handwriting, idx, pictures
 from mnist.dataset import Array
 from pipeline.errors import InputError
 from tests.conftest import ROOT
@@ -63,6 +63,7 @@ SAME = {  # ways to keep an image of bytes that show the same
     "P": lambda image: image.convert("P"),
     "LA": lambda image: image.convert("LA"),
     "YCbCr": lambda image: image.convert("YCbCr"),
+    "LAB": lambda image: Image.merge("LAB", [image, Image.new("L", image.size, 128), Image.new("L", image.size, 128)]),
     "I": lambda image: image.convert("I"),
     "I;16": lambda image: Image.fromarray(np.asarray(image).astype(np.uint16) * 257),
     "F": lambda image: image.convert("F"),
@@ -93,7 +94,7 @@ def test_the_mode_of_a_picture_makes_no_difference(mode: str) -> None:
     assert np.abs(handwriting.prepare(other(image), SHAPE).astype(int) - handwriting.prepare(image, SHAPE)).max() <= 2
 
 
-@pytest.mark.parametrize("kind", [*handwriting.FORMATS, "GIF frames"])
+@pytest.mark.parametrize("kind", [*pictures.FORMATS, "GIF frames"])
 def test_all_formats_are_read(kind: str) -> None:
     image = drawn(SEVEN)
     options = {"save_all": True, "append_images": [drawn(FIVE)]} if " " in kind else {}
@@ -240,7 +241,7 @@ def test_clear_corners_of_paper_are_paper() -> None:
     opacity = Image.new("L", (280, 280))
     ImageDraw.Draw(opacity).rounded_rectangle((0, 0, 279, 279), 60, 255)
     image = Image.merge("LA", (drawn(SEVEN, paper=240), opacity))
-    assert handwriting.grey(image, SHAPE)[0, 0] == pytest.approx(240)
+    assert pictures.grey(image, SHAPE)[0, 0] == pytest.approx(240)
     assert likeness(handwriting.prepare(image, SHAPE), handwriting.prepare(drawn(SEVEN), SHAPE)) > 0.99
 
 
@@ -266,7 +267,7 @@ def test_a_picture_is_measured_before_it_is_decoded() -> None:
         handwriting.read(saved(drawn(SEVEN)), SHAPE, most=1000)
 
 
-@pytest.mark.parametrize("kind", handwriting.FORMATS)
+@pytest.mark.parametrize("kind", pictures.FORMATS)
 def test_a_damaged_file_is_refused_or_read_and_nothing_else(kind: str) -> None:
     whole = saved(drawn(SEVEN), kind).getvalue()
     random = np.random.RandomState(0)
@@ -294,25 +295,6 @@ def is_refused(content: bytes) -> bool:
 def test_what_is_no_picture_is_refused(content: bytes) -> None:
     with pytest.raises(InputError, match="not a picture that is read here; save it as PNG, "):
         handwriting.read(io.BytesIO(content), SHAPE)
-
-
-@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.7, 1.0])
-def test_components_are_those_of_scipy(share: float) -> None:
-    for seed in range(20):
-        random = np.random.RandomState(seed)
-        mask = random.rand(*random.randint(1, 40, 2)) < share
-        labels, count = handwriting.components(mask)
-        expected, number = ndimage.label(mask, np.ones((3, 3)))
-        assert count == number
-        assert len({*zip(labels.ravel(), expected.ravel(), strict=True)}) == number + (not mask.all())
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 10])
-def test_widening_takes_the_largest_value_around(size: int) -> None:
-    for shape in ((1, 1), (9, 30), (31, 4)):
-        array = np.random.RandomState(size).rand(*shape)
-        expected = ndimage.maximum_filter(array, size, mode="constant")
-        assert np.array_equal(handwriting.widened(array, size), expected)
 
 
 @pytest.mark.parametrize("pen", [3, 9, 21])

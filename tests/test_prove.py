@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from mnist.commands import fingerprint, prove
-from pipeline import again, files, git, lock, revisions
+from pipeline import again, checkout, files, git, lock, revisions
 from pipeline.errors import InputError
 from tests.conftest import LONG, PATIENCE, STAGES, Project, commit, copy
 from tests.endtoend.test_interruptions import until
@@ -320,7 +320,7 @@ def brought(project: Project, name: str) -> Path:
     place = project.path / files.temporary() / name
     place.mkdir(parents=True)
     there = git.check_out(git.resolve("HEAD"), place)
-    again.bring(revisions.Revision("HEAD"), place, there)
+    checkout.bring(revisions.Revision("HEAD"), place, there)
     return there
 
 

@@ -15,9 +15,9 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from mnist import handwriting
+from mnist import handwriting, pictures
 from mnist.commands import fingerprint, predict, serve, trained
-from pipeline import git, lock, revisions
+from pipeline import git, lock, verify
 from pipeline.errors import InputError
 
 PAGE = Path(__file__).parent / "page"
@@ -27,7 +27,7 @@ KEPT = 8  # models in memory
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'"
 DOCUMENTS = POLICY.replace("'self';", "'self' 'unsafe-inline';")  # FastAPI's page of the API has its script within it
 COMMIT = re.compile("[0-9a-f]{40,64}")
-PICTURES: dict[str, dict[str, Any]] = {f"image/{kind.lower()}": {} for kind in handwriting.FORMATS}
+PICTURES: dict[str, dict[str, Any]] = {f"image/{kind.lower()}": {} for kind in pictures.FORMATS}
 
 
 class Model(BaseModel):
@@ -121,7 +121,7 @@ def there() -> dict[str, str]:
             md5 = lock.parse(content).outputs().get(str(trained.FILE)) if content else None
         except InputError:  # a commit of something else
             continue
-        if md5 and revisions.cached(md5).exists():
+        if md5 and verify.cached(md5).exists():
             found[name] = commit
     return found
 

@@ -1,0 +1,86 @@
+"""The shades of a picture in a file: PNG, JPEG, WebP, GIF, TIFF or BMP, of any size and mode."""
+
+import warnings
+from typing import IO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mnist.dataset import Array
+from pipeline.errors import InputError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
+MOST_PIXELS = 50_000_000  # of a picture, looked at before it is decoded: a telephone's 48 megapixels, 200 MB of memory
+WORKING = 256  # pixels of the longer side, at most, on which something is looked for
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, as Pillow has it
+LEAST_CONTRAST = 20  # shades of 255 by which ink differs from paper
+
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `opened` refuses smaller ones than Pillow warns of
+
+
+def read(file: IO[bytes], shape: tuple[int, int], most: int = MOST_PIXELS) -> Array:
+    """The shades of the picture in a file, as `grey` returns them; of several frames or pages those of the first.
+
+    Raises InputError, which names no place, if the file is no picture, is damaged, or has more than `most` pixels.
+    """
+    try:
+        return grey(opened(file, most, shape), shape)
+    except (InputError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise InputError(f"not a picture that is read here; save it as {', '.join(FORMATS)}") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"more than {most:,} pixels; make it smaller") from error
+    except Exception as error:  # what damaged pictures bring about is not only what Pillow documents
+        raise InputError(f"a damaged picture ({error}); save it again") from error
+
+
+def opened(file: IO[bytes], most: int, shape: tuple[int, int]) -> Image.Image:
+    """A picture of which nothing but the size is known yet, held against `most` pixels."""
+    image = Image.open(file, formats=FORMATS)
+    if image.width * image.height > most:
+        raise InputError(f"{image.width:,}×{image.height:,} pixels are more than {most:,}; make it smaller")
+    enough = 2 * max(WORKING, *shape)
+    image.draft("L", (enough, enough))  # a JPEG then is decoded to not much more
+    return image
+
+
+def grey(image: Image.Image, shape: tuple[int, int]) -> Array:
+    """The shades of a picture, turned upright, as (height, width) in 0…255.
+
+    With at most WORKING pixels a side, or as many as a model takes that takes more.
+    """
+    image = ImageOps.exif_transpose(image)
+    deep = image.mode[0] in "IF"  # 16 bits a pixel or more
+    clear = not deep and image.has_transparency_data
+    if image.mode == "LAB":
+        image = image.getchannel("L")
+    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA") and not deep:
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, "RGB"))  # the others are made of these
+    wanted = "F" if deep else "RGBA" if clear else "L"
+    if image.mode != wanted:
+        image = image.convert(wanted)
+    if (factor := -(-max(image.size) // max(WORKING, *shape))) > 1:
+        image = image.reduce(factor)
+    pixels = np.asarray(image)
+    if clear:
+        return on_paper(pixels[..., :3] @ LUMA, pixels[..., 3] / np.float32(255))
+    if deep:
+        pixels = np.nan_to_num(pixels).clip(0)
+        largest = pixels.max()
+        pixels = pixels * (255 / next(white for white in (1, 255, 4095, 65535, largest) if largest <= white))
+    return pixels
+
+
+def on_paper(shades: Array, opacity: Array) -> Array:
+    """Shades (h, w) in 0…255 of an opacity (h, w) in 0…1, on paper from which they stand out.
+
+    A picture that is opaque in most places and shows something there has paper of its own, which goes on.
+    """
+    solid = shades[opacity > 0.5]
+    if not len(solid):
+        return np.zeros_like(shades)
+    low, paper, high = np.percentile(solid, [2, 50, 98])
+    if 2 * len(solid) < shades.size or high - low < LEAST_CONTRAST:
+        paper = 255 if paper < 128 else 0
+    return opacity * shades + (1 - opacity) * np.float32(paper)
