@@ -81,7 +81,7 @@ def check_names(folder: Path) -> None:
 
 def way_to(missing: list[str], there: list[Path]) -> str:
     """What to do about missing files: rename what has the words of their names, or look in a folder further down."""
-    others = [path.name for path in there if path.is_file() and path.name.removesuffix(".gz") not in NAMES]
+    others = [path.name for path in there if path.is_file()]
     renames = []
     for name in missing:
         words = [word.rstrip("s") for word in name.split("-")[:2]]
