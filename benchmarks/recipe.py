@@ -8,7 +8,7 @@ import sys
 import time
 
 from mnist import numerics
-from mnist.commands import fingerprint, recipe, settings
+from mnist.commands import recipe, settings
 from pipeline import resume
 
 recipe.apply(sys.argv[1])
@@ -16,6 +16,7 @@ chosen = settings.read().train.model_copy(update={"seed": int(sys.argv[2]) if le
 numerics.pin(chosen.threads)
 
 from mnist import dataset, models, predict, training  # noqa: E402
+from mnist.commands import fingerprint  # noqa: E402
 
 model, _ = models.create(chosen, dataset.statistics())
 split = dataset.load("train")

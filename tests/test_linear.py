@@ -160,6 +160,7 @@ def test_pinning_leaves_the_environment_no_say_and_torch_no_choice(monkeypatch: 
     torch.set_num_threads(1)
     assert threads == 3
     assert {name for name in [*tuning, "NO_OMP_", "MK"] if name in os.environ} == {"NO_OMP_", "MK"}
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
     assert numerics.INSTRUCTION_SETS.items() <= os.environ.items()
     assert torch.get_deterministic_debug_mode() == 2
     assert torch.utils.deterministic.fill_uninitialized_memory is False
