@@ -5,7 +5,7 @@ import io
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.errors import InputError, suggestion
@@ -52,6 +52,17 @@ def commits() -> dict[str, str]:
     return experiments() | {ref[0].split("/", 2)[2]: ref[-1] for ref in refs}
 
 
+def notes() -> list[str]:
+    """The notes on all commits, as `git notes` keeps them."""
+    found = objects(line.split()[0] for line in run("notes", "list").splitlines())
+    return [content.decode(errors="replace") for content in found if content is not None]
+
+
+def note(text: str) -> None:
+    """Append a line to the note on HEAD, which `git log` shows."""
+    checked("notes", "append", "-m", text, "HEAD")
+
+
 def shallow() -> bool:
     """Whether this clone lacks the older commits."""
     return run("rev-parse", "--is-shallow-repository").strip() == "true"
@@ -84,8 +95,12 @@ def contents(names: list[tuple[str, str]]) -> Iterator[bytes | None]:
     By git itself, one process for all, and as committed: libraries convert line ends, and wait for ever for what a
     partial clone lacks.
     """
-    asked = "".join(f"{commit}:./{path}\n" for commit, path in names)
-    stream = io.BytesIO(checked("cat-file", "--batch", given=asked.encode()))
+    return objects(f"{commit}:./{path}" for commit, path in names)
+
+
+def objects(names: Iterable[str]) -> Iterator[bytes | None]:
+    """The content of each file that git knows by such a name; None if there is none."""
+    stream = io.BytesIO(checked("cat-file", "--batch", given="".join(f"{name}\n" for name in names).encode()))
     while header := stream.readline():
         if header.endswith(b" missing\n"):
             yield None

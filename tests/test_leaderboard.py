@@ -12,8 +12,9 @@ import typer
 import yaml
 from scipy import stats
 
-from mnist.commands import leaderboard
-from mnist.commands.leaderboard import Group
+from mnist import seeds
+from mnist.commands import groups, leaderboard
+from mnist.commands.groups import Group, Result
 from pipeline import yaml12
 from pipeline.errors import InputError
 from tests.conftest import ROOT, SHIPPED, Project, commit
@@ -21,84 +22,86 @@ from tests.conftest import ROOT, SHIPPED, Project, commit
 
 @pytest.mark.slow
 def test_runs_that_differ_in_their_seed_alone_are_one_recipe(project: Project) -> None:
-    for seed in (1, 2):
-        project.succeed("dvc", "exp", "run", "-q", "-S", f"train.seed={seed}", "-S", "train.epochs=1")
+    project.succeed("dvc", "exp", "run", "-q", "-S", "train.seed=1")
     project.succeed("git", "checkout", "-q", ".")
+    committed(project, "fewer epochs", ("dvc.lock", "epochs: 2", "epochs: 1"))
     (project.path / "notes.txt").write_text("the same run in another commit counts once")
     commit(project, "notes")
     ranked = json.loads(project.mnist("leaderboard", "--json"))
     assert ranked[0]["accuracy_mean"] >= ranked[1]["accuracy_mean"]
     one, two = sorted(ranked, key=lambda row: row["params"]["train.epochs"])
     assert [one["params"], two["params"]] == [{"train.epochs": 1}, {"train.epochs": 2}]
-    assert (one["n"], two["n"]) == (2, 1)
-    assert (two["accuracy_std"], two["p_value"]) == (None, None)
-    assert one["best"] >= one["accuracy_mean"]
-    shown = project.mnist("leaderboard")
-    assert "train.epochs: 1" in shown
-    assert "±" in shown
+    assert (one["n"], two["n"]) == (1, 2)
+    assert (one["accuracy_std"], one["may_be_best"]) == (None, None)
     narrow = project.succeed("python", "-m", "mnist", "leaderboard", COLUMNS="60")
-    assert leaderboard.spread(one["loss_mean"], one["loss_std"]) in narrow
+    assert "train.epochs: 1" in narrow
+    assert leaderboard.figure(two["loss_mean"], two["loss_std"]) in narrow
     table = list(csv.DictReader(project.mnist("leaderboard", "--csv").splitlines()))
     assert [row["n"] for row in table] == [str(row["n"]) for row in ranked]
 
 
-def test_the_second_is_held_against_the_leader_by_welchs_t() -> None:
-    ours, theirs = [0.91, 0.93, 0.92], [0.95, 0.96, 0.955, 0.951]
-    assert leaderboard.welch(ours, theirs) == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
-    assert leaderboard.welch(ours, [0.95]) is None
-    assert leaderboard.welch([0.9, 0.9], [0.9, 0.9]) is None
+def group(values: list[float], **parameters: object) -> Group:
+    """A recipe's runs, with losses that are 1 − the accuracies."""
+    defaults = {"train.model": "mlp", "train.shift": 0, "data/raw": "abc"}
+    return Group(defaults | parameters, [Result("0" * 40, value, 1 - value) for value in values])
 
 
-MLP = Group({"train.model": "mlp", "train.shift": 0, "data/raw": "abc"}, [0.91, 0.93, 0.92], [0.3, 0.2, 0.28])
-CNN = Group({"train.model": "cnn", "train.shift": 0, "data/raw": "abc"}, [0.99, 0.985], [0.03, 0.05])
+MLP = group([0.91, 0.93, 0.92])
+CNN = group([0.99, 0.985], **{"train.model": "cnn"})
+LINEAR = group([0.9], **{"train.model": "linear"})
 
 
-def test_a_row_has_the_mean_the_deviation_over_seeds_and_the_best() -> None:
-    assert MLP.row(CNN) == {
+def test_a_row_has_means_and_deviations_over_seeds_and_what_one_run_cannot_say_is_left_open() -> None:
+    first, second, third = leaderboard.rows([CNN, MLP, LINEAR], "accuracy")
+    accuracy = MLP.values("accuracy")
+    assert second == {
+        "params": {"train.model": "mlp"},
         "n": 3,
-        "accuracy_mean": pytest.approx(mean(MLP.accuracy)),
-        "accuracy_std": pytest.approx(stdev(MLP.accuracy)),
-        "loss_mean": pytest.approx(mean(MLP.loss)),
-        "loss_std": pytest.approx(stdev(MLP.loss)),
-        "best": 0.93,
-        "p_value": pytest.approx(stats.ttest_ind(MLP.accuracy, CNN.accuracy, equal_var=False).pvalue),
+        "accuracy_mean": pytest.approx(mean(accuracy)),
+        "accuracy_std": pytest.approx(stdev(accuracy)),
+        "loss_mean": pytest.approx(1 - mean(accuracy)),
+        "loss_std": pytest.approx(stdev(accuracy)),
+        "p_value": pytest.approx(stats.ttest_ind(accuracy, CNN.values("accuracy"), equal_var=False).pvalue),
+        "may_be_best": False,
     }
+    assert (first["p_value"], first["may_be_best"]) == (None, True)
+    assert [name for name, value in third.items() if value is None] == [
+        "accuracy_std", "loss_std", "p_value", "may_be_best",
+    ]  # fmt: skip
 
 
-def test_what_one_run_alone_cannot_say_is_left_open() -> None:
-    row = Group(MLP.parameters, [0.9], [0.3]).row(CNN)
-    assert [name for name, value in row.items() if value is None] == ["accuracy_std", "loss_std", "p_value"]
-    assert MLP.row(MLP)["p_value"] is None, "the leader is not held against itself"
+def test_recipes_are_held_against_the_best_on_the_same_validation_images() -> None:
+    alone = leaderboard.rows([CNN, MLP], "accuracy")
+    for key, value in (("data/raw", "xyz"), ("normalise.validation", 100), ("normalise.seed", 1)):
+        easy = group([0.999, 0.998], **{key: value})
+        table = leaderboard.rows(leaderboard.order([CNN, easy, MLP], "accuracy"), "accuracy")
+        assert [row["params"][key] for row in table] == [CNN.parameters.get(key), MLP.parameters.get(key), value]
+        assert [row["p_value"] for row in table] == [None, alone[1]["p_value"], None]
 
 
-def test_recipes_are_held_against_the_first_on_the_same_data() -> None:
-    easy = Group({**CNN.parameters, "data/raw": "xyz"}, [0.999, 0.998], [0.01, 0.02])
-    p_values = [row["p_value"] for row in leaderboard.rows([easy, CNN, MLP])]
-    assert p_values == [None, None, MLP.row(CNN)["p_value"]]
-
-
-@pytest.mark.filterwarnings("ignore:Precision loss")  # scipy's, of the spread that is none
-def test_the_spread_of_one_of_the_two_is_enough_to_hold_them_against_each_other() -> None:
-    ours, theirs = [0.8, 0.82, 0.81], [0.9, 0.9]
-    expected = stats.ttest_1samp(ours, 0.9).pvalue
-    assert leaderboard.welch(ours, theirs) == pytest.approx(expected)
-    assert leaderboard.welch(theirs, ours) == pytest.approx(expected)
+def test_a_ranking_by_loss_has_the_smallest_first_and_judges_by_it() -> None:
+    small = Group(MLP.parameters, [Result("0" * 40, 0.9, loss) for loss in (0.1, 0.12, 0.11)])
+    large = Group(CNN.parameters, [Result("0" * 40, 0.99, loss) for loss in (0.2, 0.22, 0.21)])
+    assert leaderboard.order([small, large], "accuracy") == [large, small]
+    assert leaderboard.order([large, small], "loss") == [small, large]
+    first, second = leaderboard.rows([small, large], "loss")
+    assert (first["may_be_best"], second["may_be_best"]) == (True, False)
+    assert second["p_value"] == seeds.welch([0.1, 0.12, 0.11], [0.2, 0.22, 0.21])
 
 
 def test_rows_show_the_parameters_in_which_recipes_differ() -> None:
-    older = Group({"train.model": "mlp", "data/raw": "abc"}, [0.9], [0.4])
-    table = leaderboard.rows([CNN, MLP, older])
+    older = Group({"train.model": "mlp", "data/raw": "abc"}, LINEAR.runs)
+    table = leaderboard.rows([CNN, MLP, older], "accuracy")
     assert [row["params"] for row in table] == [
         {"train.model": "cnn", "train.shift": 0},
         {"train.model": "mlp", "train.shift": 0},
         {"train.model": "mlp", "train.shift": None},
     ]
-    assert table[1]["p_value"] == MLP.row(CNN)["p_value"]
     assert "\r" not in leaderboard.written(table)
     written = list(csv.reader(leaderboard.written(table).splitlines()))
-    assert written[0] == ["train.model", "train.shift", *CNN.row(CNN)]
-    assert written[1][:4] == ["cnn", "0", "2", str(mean(CNN.accuracy))]
-    assert leaderboard.written(leaderboard.rows([CNN])).splitlines()[0] == ",".join(CNN.row(CNN))
+    assert written[0] == ["train.model", "train.shift", *list(table[0])[1:]]
+    assert written[1][:4] == ["cnn", "0", "2", str(mean(CNN.values("accuracy")))]
+    assert leaderboard.written(leaderboard.rows([CNN], "loss")).splitlines()[0] == ",".join(list(table[0])[1:])
 
 
 @pytest.mark.parametrize("columns", [100, 62])
@@ -106,18 +109,18 @@ def test_the_table_folds_names_where_it_is_narrow_and_never_figures(
     columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    table = leaderboard.rows([CNN, MLP, Group({**CNN.parameters, "train.optimizer": "adamw"}, [0.9], [0.4])])
-    leaderboard.show(table)
+    table = leaderboard.rows([CNN, MLP, group([0.9], **{"train.model": "cnn", "train.optimizer": "adamw"})], "loss")
+    leaderboard.show(table, "loss")
     head, *shown, note = capsys.readouterr().out.splitlines()
-    assert head.split() == ["parameters", "runs", "accuracy", "loss", "best", "p"]
+    assert head.split() == ["parameters", "runs", "accuracy", "loss", "p", "best?"]
     assert any("train.optimizer: adamw" in line for line in shown) == (columns == 100)
     rows = [re.sub("^train.model: (cnn|mlp)?", "", line).split() for line in shown if "train.model" in line]
     assert rows == [
-        ["2", "0.9875", "±", "0.0035", "0.0400", "±", "0.0141", "0.9900"],
-        ["3", "0.9200", "±", "0.0100", "0.2600", "±", "0.0529", "0.9300", f"{table[1]['p_value']:.2g}"],
-        ["1", "0.9000", "0.4000", "0.9000"],
+        ["2", "0.9875", "±", "0.0035", "0.0125", "±", "0.0035", "maybe"],
+        ["3", "0.9200", "±", "0.0100", "0.0800", "±", "0.0100", f"{table[1]['p_value']:.2g}", "no"],
+        ["1", "0.9000", "0.1000"],
     ]
-    assert note.endswith("mean ± standard deviation over seeds; p: Welch's t against the first")
+    assert note.startswith("on the validation images, mean ± standard deviation over seeds; best? no: worse in loss")
 
 
 class History(Project):
@@ -153,17 +156,18 @@ def result(
         lock = lock.replace(f"          {name}: {old}", f"          {name}: {new}")
     assert edit[0] in lock
     (history.path / "dvc.lock").write_text(lock.replace(*edit), "utf-8")
-    measured(history, json.dumps({"accuracy": accuracy, "loss": 1 - accuracy}))
+    measured(history, json.dumps({"validation_accuracy": accuracy, "validation_loss": 1 - accuracy}))
+    measured(history, json.dumps({"accuracy": accuracy - 0.01}), "evaluate")
     commit(history, f"{model} {seed}")
 
 
-def measured(project: Project, metrics: str) -> None:
-    """Have a project's evaluate.json hold something else, as dvc.lock records it."""
-    (project.path / "metrics/evaluate.json").write_text(metrics, "latin-1")
+def measured(project: Project, metrics: str, name: str = "train") -> None:
+    """Have a project's train.json or evaluate.json hold something else, as dvc.lock records it."""
+    (project.path / f"metrics/{name}.json").write_text(metrics, "latin-1")
     lock = project.path / "dvc.lock"
     digest = hashlib.md5(metrics.encode("latin-1")).hexdigest()
     text, count = re.subn(
-        r"(path: metrics/evaluate\.json\n +hash: md5\n +md5: )\w+", rf"\g<1>{digest}", lock.read_text()
+        rf"(path: metrics/{name}\.json\n +hash: md5\n +md5: )\w+", rf"\g<1>{digest}", lock.read_text()
     )
     assert count == 1
     lock.write_text(text)
@@ -172,12 +176,12 @@ def measured(project: Project, metrics: str) -> None:
 def test_the_recipe_with_the_best_mean_leads_whatever_its_best_run(history: History) -> None:
     for model, seed, accuracy in (("cnn", 0, 0.98), ("cnn", 1, 0.5), ("mlp", 0, 0.9), ("mlp", 1, 0.92)):
         result(history, accuracy, seed, model)
-    ranked = leaderboard.groups()
-    assert [(group.parameters["train.model"], group.accuracy) for group in ranked] == [
+    ranked = leaderboard.order(groups.known(), "accuracy")
+    assert [(group.parameters["train.model"], group.values("accuracy")) for group in ranked] == [
         ("mlp", [0.92, 0.9]),
         ("cnn", [0.5, 0.98]),
     ]
-    assert ranked[0].loss == pytest.approx([0.08, 0.1])
+    assert ranked[0].values("loss") == pytest.approx([0.08, 0.1])
     assert ranked[0].parameters.keys().isdisjoint({"train.seed", "plot.images"})
     assert len(ranked[0].parameters["data/raw"]) == 7
 
@@ -189,9 +193,9 @@ def test_the_ranking_is_printed_as_a_table_as_json_or_as_csv(
         result(history, accuracy, seed, model)
     expected: list[dict[str, object]] = [
         {"params": {"train.model": "cnn"}, "n": 1, "accuracy_mean": 0.875, "accuracy_std": None, "loss_mean": 0.125,
-         "loss_std": None, "best": 0.875, "p_value": None},
+         "loss_std": None, "p_value": None, "may_be_best": None},
         {"params": {"train.model": "mlp"}, "n": 2, "accuracy_mean": 0.5, "accuracy_std": 0.125**0.5, "loss_mean": 0.5,
-         "loss_std": 0.125**0.5, "best": 0.75, "p_value": None},
+         "loss_std": 0.125**0.5, "p_value": None, "may_be_best": True},
     ]  # fmt: skip
     leaderboard.leaderboard(as_json=True)
     assert capsys.readouterr().out == json.dumps(expected, indent=2) + "\n"
@@ -203,7 +207,7 @@ def test_the_ranking_is_printed_as_a_table_as_json_or_as_csv(
           for model, row in zip(("cnn", "mlp"), expected, strict=True)),
     ]  # fmt: skip
     leaderboard.leaderboard()
-    assert capsys.readouterr().out.splitlines()[0].split() == ["parameters", "runs", "accuracy", "loss", "best", "p"]
+    assert capsys.readouterr().out.splitlines()[0].split() == ["parameters", "runs", "accuracy", "loss", "p", "best?"]
     with pytest.raises(typer.BadParameter, match=r"^--json and --csv exclude each other; give one$"):
         leaderboard.leaderboard(as_json=True, as_csv=True)
 
@@ -214,33 +218,44 @@ def test_of_one_seed_only_the_newest_result_counts(history: History) -> None:
     result(history, 0.9, seed=0)
     result(history, 0.7, seed=0, edit=reordered)
     result(history, 0.8, seed=1)
-    (group,) = leaderboard.groups()
-    assert group.accuracy == [0.8, 0.7, 0.6]
+    (found,) = groups.known()
+    assert found.values("accuracy") == [0.8, 0.7, 0.6]
 
 
-@pytest.mark.parametrize("metrics", ['{"accuracy": 1.01, "loss": 1}', '{"accuracy": 0.9, "loss": NaN}', "{}", "["])
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        '{"validation_accuracy": 1.01, "validation_loss": 1}',
+        '{"validation_accuracy": 0.9, "validation_loss": NaN}',
+        '{"validation_accuracy": "high", "validation_loss": 1}',
+        "{}",
+        "[]",
+        "[",
+        "caf\xe9",
+    ],
+)
 def test_results_that_cannot_be_are_left_out(
     metrics: str, history: History, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result(history, 0.9, seed=0)
     measured(history, metrics)
     commit(history, "damaged")
-    (group,) = leaderboard.groups()
-    assert group.accuracy == [0.9]
+    (found,) = groups.known()
+    assert found.values("accuracy") == [0.9]
     head = history.succeed("git", "rev-parse", "HEAD")[:7]
-    assert capsys.readouterr().err == f"{head}: its dvc.lock or metrics/evaluate.json is damaged; left out\n"
+    assert capsys.readouterr().err == f"{head}: its dvc.lock or metrics/train.json is damaged; left out\n"
 
 
 def test_metrics_that_the_lock_does_not_record_are_left_out(
     history: History, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result(history, 0.9, seed=0)
-    (history.path / "metrics/evaluate.json").write_text('{"accuracy": 0.9999, "loss": 0}')
+    (history.path / "metrics/train.json").write_text('{"validation_accuracy": 0.9999, "validation_loss": 0}')
     commit(history, "edited by hand")
-    (group,) = leaderboard.groups()
-    assert group.accuracy == [0.9]
+    (found,) = groups.known()
+    assert found.values("accuracy") == [0.9]
     head = history.succeed("git", "rev-parse", "HEAD")[:7]
-    says = "its metrics/evaluate.json is not the one that its dvc.lock records; left out"
+    says = "its metrics/train.json is not the one that its dvc.lock records; left out"
     assert capsys.readouterr().err == f"{head}: {says}\n"
 
 
@@ -257,18 +272,18 @@ def test_runs_of_other_code_libraries_or_data_are_another_recipe_where_the_data_
         (4, data, "b" * 32),
     ):
         result(history, (90 + seed) / 100, seed, edit=(old, new))
-    assert sorted(group.accuracy for group in leaderboard.groups()) == [[0.91, 0.9], [0.92], [0.93], [0.94]]
+    assert sorted(group.values("accuracy") for group in groups.known()) == [[0.91, 0.9], [0.92], [0.93], [0.94]]
 
 
 def test_a_commit_without_results_is_no_run(history: History, capsys: pytest.CaptureFixture[str]) -> None:
     (history.path / "notes").touch()
     commit(history, "nothing has run")
     with pytest.raises(InputError, match=r"^no commit or experiment has .* commit first$"):
-        leaderboard.groups()
+        groups.known()
     result(history, 0.9, seed=0)
-    (history.path / "metrics/evaluate.json").unlink()
+    (history.path / "metrics/train.json").unlink()
     commit(history, "a lock without its metrics")
-    assert [group.accuracy for group in leaderboard.groups()] == [[0.9]]
+    assert [group.values("accuracy") for group in groups.known()] == [[0.9]]
     assert capsys.readouterr().err == ""
 
 
@@ -282,45 +297,59 @@ def committed(project: Project, message: str, *edits: tuple[str, str, str]) -> N
     commit(project, message)
 
 
-def ranked(project: Project) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads(project.mnist("leaderboard", "--json"))
-    return found
+def test_runs_without_validation_images_are_named_and_not_ranked(
+    history: History, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blind = '{"validation_accuracy": null, "validation_loss": null}'
+    (history.path / "dvc.lock").write_text(history.lock)
+    measured(history, blind)
+    commit(history, "no validation images")
+    head = history.succeed("git", "rev-parse", "HEAD")[:7]
+    says = f"{head}: without validation images no run is ranked; set normalise.validation, run it again"
+    with pytest.raises(InputError, match=f"^{says}$"):
+        groups.known()
+    result(history, 0.9, seed=1)
+    assert [found.values("accuracy") for found in groups.known()] == [[0.9]]
+    assert capsys.readouterr().err == f"{says}\n"
 
 
-@pytest.mark.slow
-def test_a_seed_counts_once_with_its_newest_result(project: Project) -> None:
-    accuracy = json.loads((project.path / "metrics/evaluate.json").read_text())["accuracy"]
-    text = (project.path / "metrics/evaluate.json").read_text()
-    measured(project, text.replace(f'"accuracy": {accuracy}', '"accuracy": 0.5'))
-    commit(project, "the same parameters, other results")
-    (row,) = ranked(project)
-    assert (row["n"], row["accuracy_mean"]) == (1, 0.5)
+def test_the_chosen_recipe_alone_is_looked_at_on_the_test_images_and_git_notes_each_look(history: History) -> None:
+    for model, seed, accuracy in (("cnn", 0, 0.97), ("cnn", 1, 0.99), ("mlp", 0, 0.9), ("mlp", 1, 0.92)):
+        result(history, accuracy, seed, model)
+    assert "test" not in history.mnist("leaderboard").replace("test images", "")
+    before = history.succeed("git", "rev-parse", "HEAD")
+    shown = history.mnist("leaderboard", "--test")
+    first = "the first on the test images: 0.9700 ± 0.0141; noted in git. It is the first look at them."
+    assert shown.splitlines()[-1] == first
+    assert "looked at the test images of " in history.succeed("git", "log", "-1")
+    assert history.mnist("leaderboard", "--test") == shown, "the same figures again are no new look"
+    result(history, 0.995, 2, "cnn")
+    chosen, other = json.loads(history.mnist("leaderboard", "--test", "--json"))
+    assert (chosen["test_accuracy_mean"], chosen["looks"]) == (pytest.approx(0.975), 2)
+    assert (other["test_accuracy_mean"], other["test_accuracy_std"], other["looks"]) == (None, None, None)
+    last = history.mnist("leaderboard", "--test").splitlines()[-1]
+    assert last.endswith("So far 2 recipes were looked at there: the best of these would be partly luck.")
+    assert history.succeed("git", "rev-parse", "HEAD~1") == before
+    assert history.succeed("git", "status", "--short") == ""
 
 
-@pytest.mark.slow
-def test_runs_on_other_data_are_not_taken_together_nor_held_against_each_other(project: Project) -> None:
-    lock = (project.path / "dvc.lock").read_text("utf-8")
-    digest = re.findall(r"path: data/raw\n +hash: md5\n +md5: (\w+)", lock)[0]
-    for seed in (1, 2, 3, 4):
-        edits = [("dvc.lock", f" seed: {seed - 1}\n          threads", f" seed: {seed}\n          threads")]
-        if seed == 3:
-            edits.append(("dvc.lock", digest, "0" * 32))
-        committed(project, "another seed, and from the third on other data", *edits)
-    rows = ranked(project)
-    assert {row["n"] for row in rows} == {2, 3}
-    assert [row["p_value"] for row in rows] == [None, None]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("content", ['{"n": 1', "[]", '{"accuracy": "high", "loss": 1}', "caf\xe9"])
-def test_a_damaged_commit_is_left_out_with_a_line_that_names_it(content: str, project: Project) -> None:
-    before = ranked(project)
-    measured(project, content)
-    commit(project, "damaged")
-    done = project.inside("leaderboard", "--json")
-    assert json.loads(done.stdout) == before
-    head = project.succeed("git", "rev-parse", "HEAD")[:7]
-    assert done.stderr == f"{head}: its dvc.lock or metrics/evaluate.json is damaged; left out\n"
+def test_a_choice_without_test_results_is_refused_and_not_noted(history: History) -> None:
+    result(history, 0.9, seed=0)
+    (history.path / "metrics/evaluate.json").write_text('{"accuracy": 0.99}')
+    commit(history, "edited by hand")
+    result(history, 0.8, seed=1)
+    for content in ('{"accuracy": 0.99}', "{}", None):
+        if content is None:
+            (history.path / "metrics/evaluate.json").unlink()
+        else:
+            measured(history, content, "evaluate")
+            (history.path / "metrics/evaluate.json").write_text(content + " " * ("99" in content))
+        commit(history, "no results that a lock records")
+        head = history.succeed("git", "rev-parse", "HEAD")[:7]
+        done = history.inside("leaderboard", "--test")
+        says = f"{head}: has no metrics/evaluate.json that its dvc.lock records; `dvc repro` there and commit both"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {says}\n")
+    assert history.run("git", "notes", "list").stdout == ""
 
 
 @pytest.mark.slow

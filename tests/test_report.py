@@ -83,9 +83,30 @@ def test_no_figure_is_minus_zero() -> None:
     nearly = compare.of(answering(np.ones(25_000, bool)), answering(one_fewer))
     assert -0.00005 < nearly["accuracy_difference"] < 0
     shown = [*compare.lines(found), *compare.lines(nearly), *map(str, report.measured([certain]))]
-    shown += [*map(str, report.differences(found)), leaderboard.spread(-0.0, -0.00001), leaderboard.spread(-0.0, None)]
+    shown += [*map(str, report.differences(found)), leaderboard.figure(-0.0, -0.00001), leaderboard.figure(-0.0, None)]
     shown += [str(Epoch(1, 0.1, -0.0, -0.0, 0.5)), figures.signed(-0.004, 2)]
     assert [line for line in shown if re.search(r"-0(\.0+)?(?![\d.])", line)] == []
+
+
+def test_a_comment_begins_with_the_decision_and_shows_what_differs() -> None:
+    a, b = pair()
+    found = {**compare.of(a, b), "code": ["mnist/models.py"]}
+    shown = report.comment([a, b], found)
+    assert shown[0] == f"**{compare.sentence(found)}**"
+    assert shown[2:5] == ["|  | A: A | B: B |", "| --- | --: | --: |", "| train.seed | 0 | 1 |"]
+    assert sum(line.startswith("| accuracy |") for line in shown) == 1
+    assert [line for line in shown if "recall" in line] == []
+    assert shown[-2:] == ["On 1,000 test images of animals.", "The code differs: mnist/models.py."]
+    of_seeds = report.comment([a, b], {**found, "code": []})
+    assert of_seeds[0].startswith("**Nothing but the seed differs")
+    assert of_seeds[1] == compare.sentence(found)
+
+
+def test_a_comment_on_one_run_has_a_column() -> None:
+    run = answering(np.arange(8) > 2, revision="a|b")
+    shown = report.comment([run], None)
+    assert shown[0] == "**a|b: 8 test images**"
+    assert shown[2:4] == [r"|  | A: a\|b |", "| --- | --: |"]
 
 
 def sure(confidence: list[float]) -> predictions.Predictions:

@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from mnist import predictions
-from mnist.commands import runs
+from mnist.commands import repeats, runs
 from mnist.commands.figures import plain, signed
 from mnist.commands.runs import IDLE, Run
 from pipeline import console
@@ -27,6 +26,9 @@ def compare(
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit with 1 if B, this very network, is significantly less accurate.")
     ] = False,
+    gate_recipe: Annotated[
+        bool, typer.Option("--gate-recipe", help="Exit with 1 if B's recipe is, over the seeds that git knows.")
+    ] = False,
     images: Annotated[
         Path | None, typer.Option(help="Draw the images that only one is right on, as PNG.", callback=console.writable)
     ] = None,
@@ -36,7 +38,12 @@ def compare(
     Example: python -m mnist compare main workspace --gate
     """
     both = runs.read(a), runs.read(b)
-    found = of(*both)
+    found = between(*both)
+    recipes = found["recipes"]
+    if gate_recipe and recipes is None:
+        raise InputError(
+            f"{a} and {b}: --gate-recipe needs two recipes with two seeds each; run more: dvc exp run -S train.seed=1"
+        )
     print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found)))
     if images:
         from mnist import plots
@@ -46,6 +53,13 @@ def compare(
         plots.save(flipped.draw(runs.test_images(a), both[0].predictions, both[1].predictions), images)
     if gate and significant(found) and found["accuracy_difference"] < 0:
         raise InputError(f"{b} is significantly less accurate than {a}; --gate lets no such change pass")
+    if gate_recipe and recipes and repeats.worse(recipes):
+        raise InputError(f"{b}: its recipe is significantly less accurate than that of {a}; --gate-recipe stops it")
+
+
+def between(a: Run, b: Run) -> dict[str, Any]:
+    """What `of` says of two networks, and what git knows of their recipes; raises InputError as it does."""
+    return {**of(a, b), "recipes": repeats.of(a, b)}
 
 
 def of(a: Run, b: Run) -> dict[str, Any]:
@@ -55,7 +69,7 @@ def of(a: Run, b: Run) -> dict[str, Any]:
     """
     from mnist import metrics, paired  # SciPy takes a moment
 
-    check_comparable(a, b)
+    runs.check_comparable(a, b)
     a_right, b_right = (run.predictions.predicted == run.predictions.actual for run in (a, b))
     accuracy = paired.accuracy_difference(a_right, b_right)
     loss = paired.loss_difference(*(predictions.image_losses(run.predictions) for run in (a, b)))
@@ -83,24 +97,8 @@ def of(a: Run, b: Run) -> dict[str, Any]:
             for key in dict.fromkeys([*a.parameters, *b.parameters])
             if a.parameters.get(key) != b.parameters.get(key)
         },
+        "recipes": None,
     }
-
-
-def check_comparable(a: Run, b: Run) -> None:
-    """Raise InputError if two runs did not answer the same images with the same classes."""
-    if a.predictions.classes != b.predictions.classes:
-        raise InputError(f"{a.revision} and {b.revision}: other classes; only runs on one data set can be compared")
-    if a.test_files != b.test_files or len(a.predictions.actual) != len(b.predictions.actual):
-        raise InputError(
-            f"{a.revision} and {b.revision}: other test images ({a.dataset}, {b.dataset}); only runs measured on the "
-            "same ones can be compared"
-        )
-    unlike = np.flatnonzero(a.predictions.actual != b.predictions.actual)
-    if len(unlike):
-        raise InputError(
-            f"{a.revision} and {b.revision}: other actual classes of the same test images, the first at {unlike[0]:,}, "
-            "so one of them was edited; `dvc repro -fs evaluate` recreates the workspace's"
-        )
 
 
 def summary(run: Run, measured: dict[str, Any]) -> dict[str, Any]:
@@ -179,4 +177,11 @@ def lines(found: dict[str, Any]) -> list[str]:
     for name in moved_most(found):
         recall = found["recall"][name]
         shown.append(f"{f'recall of {name}':{width}}  {plain(recall['a'])} → {plain(recall['b'])}")
-    return [*shown, "", sentence(found)]
+    if found["recipes"]:
+        shown += repeats.lines(found["recipes"], width)
+    return [*shown, "", *conclusions(found)]
+
+
+def conclusions(found: dict[str, Any]) -> list[str]:
+    """What a comparison means: of these two networks, and of their recipes where several seeds are known."""
+    return [sentence(found)] + ([repeats.sentence(found["recipes"])] if found["recipes"] else [])

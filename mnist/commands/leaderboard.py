@@ -1,149 +1,140 @@
-"""Which recipe is better? All runs that git knows, grouped if they differ in nothing but their seed.
+"""Which recipe is best? All runs that git knows, grouped by recipe, ranked on their validation images.
 
-Recipes are ranked within a data set, and held against the first on the same one. Other code is another recipe.
+The test images have no say: the best of many on them would be partly the luckiest. They are looked at once, for the
+recipe that was chosen, and git notes that.
 """
 
 import csv
 import io
 import json
-import sys
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mnist import seeds
+from mnist.commands import groups
 from mnist.commands.figures import plain
-from mnist.commands.runs import IDLE
+from mnist.commands.groups import Group
 from pipeline import git, lock
 from pipeline.errors import InputError
 
-SEED = "train.seed"
-DATA = "data/raw"
-CODE = "code"  # and libraries
-METRICS = "metrics/evaluate.json"
+TEST = "metrics/evaluate.json"
+SIGNIFICANT = 0.05
+LOOKED = "looked at the test images"
+LOOKS = {
+    False: "It is the first look at them.",
+    True: "So far {} recipes were looked at there: the best of these would be partly luck.",
+}
+Measure = Literal["accuracy", "loss"]
 
 
 def leaderboard(
+    by: Annotated[Measure, typer.Option(help="What to rank by, on the validation images.")] = "accuracy",
+    test: Annotated[
+        bool, typer.Option("--test", help="Show the first one's accuracy on the test images too; git notes the look.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """Rank the recipes of all experiments and of this branch's commits by their mean accuracy over seeds.
+    """Rank the recipes of all experiments and of this branch's commits by their mean over seeds.
 
-    Example: python -m mnist leaderboard --csv > leaderboard.csv
+    Example: python -m mnist leaderboard --by loss --csv > leaderboard.csv
     """
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other; give one")
-    table = rows(groups())
+    ranked = order(groups.known(), by)
+    table = rows(ranked, by)
+    if test:
+        for row in table:
+            row |= dict.fromkeys(Look.model_fields)
+        table[0] |= look(ranked[0]).model_dump()
     if as_json:
         print(json.dumps(table, indent=2, ensure_ascii=False))
     elif as_csv:
         print(written(table), end="")
     else:
-        show(table)
+        show(table, by)
 
 
-class Measured(BaseModel):
+class Tested(BaseModel):
     """What counts here of evaluate.json."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
     accuracy: Annotated[float, Field(ge=0, le=1)]
-    loss: float
 
 
-@dataclass(frozen=True)
-class Group:
-    """Runs of one recipe, a seed each: the parameters they share, and accuracy and loss of each run."""
+class Look(BaseModel):
+    """A recipe's accuracy on the test images, and how many recipes were looked at on them so far, this one included."""
 
-    parameters: dict[str, Any]
-    accuracy: list[float]
-    loss: list[float]
-
-    def row(self, leader: "Group") -> dict[str, Any]:
-        """The group's row; statistics that need several runs are None."""
-        several = len(self.accuracy) > 1
-        return {
-            "n": len(self.accuracy),
-            "accuracy_mean": float(np.mean(self.accuracy)),
-            "accuracy_std": float(np.std(self.accuracy, ddof=1)) if several else None,
-            "loss_mean": float(np.mean(self.loss)),
-            "loss_std": float(np.std(self.loss, ddof=1)) if several else None,
-            "best": max(self.accuracy),
-            "p_value": welch(self.accuracy, leader.accuracy) if self is not leader else None,
-        }
+    test_accuracy_mean: float
+    test_accuracy_std: float | None
+    looks: int
 
 
-def welch(ours: list[float], theirs: list[float]) -> float | None:
-    """Two-sided p of Welch's t that two recipes reach the same mean; None if their spread is not known."""
-    if min(len(ours), len(theirs)) < 2 or np.ptp(ours) == np.ptp(theirs) == 0:
-        return None
-    from scipy import stats  # takes a moment
-
-    return float(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
+def order(found: list[Group], by: Measure) -> list[Group]:
+    """Recipes by their means, best first; those with other validation images come after, the newest first."""
+    sign = 1 if by == "loss" else -1
+    splits = list(dict.fromkeys(group.split for group in found))
+    return sorted(found, key=lambda group: (splits.index(group.split), sign * np.mean(group.values(by))))
 
 
-def groups() -> list[Group]:
-    """All experiments' and the current branch's runs by recipe and data set, the best mean accuracy first.
+def rows(ranked: list[Group], by: Measure) -> list[dict[str, Any]]:
+    """One row per recipe: what any two of them differ in, means and deviations, whether it may be the best.
 
-    Of runs with the same parameters, seed included, the newest counts: the others are the same or of older code.
-    Raises InputError if there is none.
+    What a single run cannot say is None.
     """
-    commits = git.experiments_and_commits()
-    if git.shallow():
-        print("this clone is shallow; `git fetch --unshallow` brings the older commits' runs", file=sys.stderr)
-    files = git.contents([(commit, path) for commit in commits for path in (str(lock.FILE), METRICS)])
-    found: dict[str, Group] = {}
-    seen = set()
-    for commit, text, metrics in zip(commits, files, files, strict=True):
-        if text is None or metrics is None:
-            continue
-        try:
-            made = lock.parse(text, f"{commit}: {lock.FILE}")
-            recorded = identity(made)
-            measured = Measured.model_validate_json(metrics)
-        except (InputError, ValidationError):
-            print(f"{commit[:7]}: its {lock.FILE} or {METRICS} is damaged; left out", file=sys.stderr)
-            continue
-        if made.outputs().get(METRICS) != lock.digest(metrics):
-            print(f"{commit[:7]}: its {METRICS} is not the one that its {lock.FILE} records; left out", file=sys.stderr)
-            continue
-        if (run := json.dumps(recorded, sort_keys=True)) in seen:
-            continue
-        seen.add(run)
-        parameters = {key: value for key, value in recorded.items() if key != SEED}
-        group = found.setdefault(json.dumps(parameters, sort_keys=True), Group(parameters, [], []))
-        group.accuracy.append(measured.accuracy)
-        group.loss.append(measured.loss)
-    if not found:
-        raise InputError("no commit or experiment has dvc.lock and metrics/evaluate.json; `dvc repro` and commit first")
-    ranked = sorted(found.values(), key=lambda group: -np.mean(group.accuracy))
-    data_sets = list(dict.fromkeys(group.parameters[DATA] for group in ranked))
-    return sorted(ranked, key=lambda group: data_sets.index(group.parameters[DATA]))
-
-
-def identity(made: lock.Lock) -> dict[str, Any]:
-    """What a run is told apart by: its parameters, data, code and libraries.
-
-    The data's content counts, and not where it lay; how many test images are measured at a time decides nothing.
-    """
-    parameters = made.parameters(METRICS).items()
-    kept = {key: value for key, value in parameters if not key.startswith(IDLE)}
-    return {**kept, DATA: made.outputs().get(DATA, "unknown")[:7], CODE: made.versions(METRICS)[:7]}
-
-
-def rows(ranked: list[Group]) -> list[dict[str, Any]]:
-    """One row per recipe: what any two of them differ in, and what `Group.row` says; the first of a data set leads."""
-    leaders: dict[str, Group] = {}
-    for group in ranked:
-        leaders.setdefault(group.parameters[DATA], group)
     keys = dict.fromkeys(key for group in ranked for key in group.parameters)
     differing = [key for key in keys if len({json.dumps(group.parameters.get(key)) for group in ranked}) > 1]
-    return [
-        {"params": {key: group.parameters.get(key) for key in differing}, **group.row(leaders[group.parameters[DATA]])}
-        for group in ranked
-    ]
+    p_values: list[float | None] = []
+    for split in dict.fromkeys(group.split for group in ranked):
+        results = [group.values(by) for group in ranked if group.split == split]
+        p_values += seeds.worse_than_best([[-x for x in each] for each in results] if by == "loss" else results)
+    table = []
+    for group, p in zip(ranked, p_values, strict=True):
+        (accuracy, accuracy_std), (loss, loss_std) = (seeds.spread(group.values(name)) for name in ("accuracy", "loss"))
+        table.append(
+            {
+                "params": {key: group.parameters.get(key) for key in differing},
+                "n": len(group.runs),
+                "accuracy_mean": accuracy,
+                "accuracy_std": accuracy_std,
+                "loss_mean": loss,
+                "loss_std": loss_std,
+                "p_value": p,
+                "may_be_best": None if len(group.runs) == 1 else p is None or p >= SIGNIFICANT,
+            }
+        )
+    return table
+
+
+def look(group: Group) -> Look:
+    """A recipe's accuracy on the test images, of which git keeps a note at HEAD: `git log` shows it.
+
+    Seen again, the same figures are no new look. Raises InputError if a run has none that its lock records.
+    """
+    commits = [run.commit for run in group.runs]
+    files = git.contents([(commit, path) for commit in commits for path in (str(lock.FILE), TEST)])
+    found = [tested(commit, text, metrics) for commit, text, metrics in zip(commits, files, files, strict=True)]
+    mean, deviation = seeds.spread(found)
+    these = f"{LOOKED} of {group.parameters[groups.DATA]}: "
+    ours = f"{these}{figure(mean, deviation)} ({', '.join(commit[:7] for commit in commits)})"
+    looks = {line for note in git.notes() for line in note.splitlines() if line.startswith(these)}
+    if ours not in looks:
+        git.note(ours)
+    return Look(test_accuracy_mean=mean, test_accuracy_std=deviation, looks=len(looks | {ours}))
+
+
+def tested(commit: str, text: bytes | None, metrics: bytes | None) -> float:
+    """The accuracy on the test images that a commit records."""
+    try:
+        if text and metrics and lock.parse(text).outputs().get(TEST) == lock.digest(metrics):
+            return Tested.model_validate_json(metrics).accuracy
+    except ValidationError:
+        pass
+    raise InputError(f"{commit[:7]}: has no {TEST} that its {lock.FILE} records; `dvc repro` there and commit both")
 
 
 def written(table: list[dict[str, Any]]) -> str:
@@ -156,29 +147,35 @@ def written(table: list[dict[str, Any]]) -> str:
     return out.getvalue()
 
 
-def show(table: list[dict[str, Any]]) -> None:
+def show(table: list[dict[str, Any]], by: Measure) -> None:
     """Print the rows as a table as wide as the terminal; in a narrow one names are folded, never figures."""
     from rich.console import Console
     from rich.table import Table
 
     shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     shown.add_column("parameters", overflow="fold")
-    for name in ("runs", "accuracy", "loss", "best", "p"):
+    for name in ("runs", "accuracy", "loss", "p", "best?"):
         shown.add_column(name, justify="right", no_wrap=True)
     for row in table:
         parameters = "\n".join(f"{key}: {value}" for key, value in row["params"].items())
         shown.add_row(
             parameters,
             str(row["n"]),
-            spread(row["accuracy_mean"], row["accuracy_std"]),
-            spread(row["loss_mean"], row["loss_std"]),
-            plain(row["best"]),
+            figure(row["accuracy_mean"], row["accuracy_std"]),
+            figure(row["loss_mean"], row["loss_std"]),
             "" if row["p_value"] is None else f"{row['p_value']:.2g}",
+            {True: "maybe", False: "no", None: ""}[row["may_be_best"]],
         )
     Console().print(shown)
-    print("accuracy and loss on the test images: mean ± standard deviation over seeds; p: Welch's t against the first")
+    print(
+        f"on the validation images, mean ± standard deviation over seeds; best? no: worse in {by} than the best that "
+        "was picked, by more than chance (p < 0.05, Tamhane's T2)"
+    )
+    if looks := table[0].get("looks"):
+        reached = figure(table[0]["test_accuracy_mean"], table[0]["test_accuracy_std"])
+        print(f"the first on the test images: {reached}; noted in git. {LOOKS[looks > 1].format(looks)}")
 
 
-def spread(mean: float, std: float | None) -> str:
+def figure(mean: float, std: float | None) -> str:
     """`mean ± std`, or the mean alone."""
     return plain(mean) if std is None else f"{plain(mean)} ± {plain(std)}"

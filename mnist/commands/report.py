@@ -20,35 +20,54 @@ def report(
     a: Annotated[str, typer.Argument(help="A commit, tag, branch, experiment, or `workspace`.")] = "workspace",
     b: Annotated[str | None, typer.Argument(help="A second one, to compare it with.")] = None,
     output: Annotated[Path, typer.Option(help="The file to write.", callback=console.writable)] = Path("report.html"),
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request instead.")] = False,
 ) -> None:
     """Write one HTML file, with everything in it, on a run or on two and their difference.
 
     Example: python -m mnist report main workspace --output report.html
     """
-    written = page([runs.read(revision) for revision in (a, b) if revision]).encode()
-    files.replace(output, written)
-    print(f"{output}: {len(written) / 1e6:.1f} MB")
+    chosen = [runs.read(revision) for revision in (a, b) if revision]
+    found = compare.between(*chosen) if len(chosen) == 2 else None
+    if markdown:
+        print("\n".join(comment(chosen, found)))
+    else:
+        written = page(chosen, found).encode()
+        files.replace(output, written)
+        print(f"{output}: {len(written) / 1e6:.1f} MB")
 
 
-def page(chosen: list[Run]) -> str:
-    """The report on one run, or on two (A, B) that were measured on the same test images, as HTML.
-
-    Raises InputError if two cannot be compared.
-    """
+def page(chosen: list[Run], found: dict[str, Any] | None) -> str:
+    """The report on one run, or on two (A, B) and what `compare` has found in them, as HTML."""
     import jinja2
 
-    found = compare.of(*chosen) if len(chosen) == 2 else None
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string(TEMPLATE.read_text("utf-8")).render(
         title="Report on " + " and ".join(run.revision for run in chosen),
         dataset=chosen[0].dataset,
         n=len(chosen[0].predictions.actual),
-        conclusion=compare.sentence(found) if found else None,
+        conclusion=" ".join(compare.conclusions(found)) if found else None,
         runs=[{"name": f"{letter}: {run.revision}"} for letter, run in zip("AB", chosen, strict=False)],
         metrics=measured(chosen) + (differences(found) if found else []),
         parameters=parameters(chosen),
         figures=figures(chosen),
     )
+
+
+def comment(chosen: list[Run], found: dict[str, Any] | None) -> list[str]:
+    """The report as lines of Markdown, short, as a comment on a pull request: what to decide by comes first."""
+    n = f"{len(chosen[0].predictions.actual):,} test images"
+    decision = compare.caveat(found) + compare.conclusions(found) if found else [f"{chosen[0].revision}: {n}"]
+    rows = [(name, cells) for name, cells, differs in parameters(chosen) if differs]
+    rows += [row for row in measured(chosen) if not row[0].startswith("recall of ")]
+    rows += differences(found) if found else []
+    titles = [f"{letter}: {run.revision}" for letter, run in zip("AB", chosen, strict=False)]
+    table = [("", titles), ("---", ["--:"] * len(chosen)), *rows]
+    code = [f"The code differs: {', '.join(found['code'])}."] if found and found["code"] else []
+    return [
+        f"**{decision[0]}**", *decision[1:], "",
+        *(f"| {name} | {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for name, cells in table),
+        "", f"On {n} of {chosen[0].dataset}.", *code,
+    ]  # fmt: skip
 
 
 def measured(chosen: list[Run]) -> list[tuple[str, list[str]]]:

@@ -13,6 +13,7 @@ from mnist.dataset import Array
 from mnist.history import Epoch
 from mnist.predictions import Predictions
 from pipeline import revisions
+from pipeline.errors import InputError
 
 IDLE = ("dataset.", "evaluate.", "plot.")  # sections that decide no answer; the data's content counts by itself
 
@@ -52,6 +53,23 @@ def read(name: str) -> Run:
         {file: facts["sha256"] for file, facts in described.files.items() if file.startswith("t10k")},
         revision.lock.code(str(predictions.FILE)),
     )
+
+
+def check_comparable(a: Run, b: Run) -> None:
+    """Raise InputError if two runs did not answer the same images with the same classes."""
+    if a.predictions.classes != b.predictions.classes:
+        raise InputError(f"{a.revision} and {b.revision}: other classes; only runs on one data set can be compared")
+    if a.test_files != b.test_files or len(a.predictions.actual) != len(b.predictions.actual):
+        raise InputError(
+            f"{a.revision} and {b.revision}: other test images ({a.dataset}, {b.dataset}); only runs measured on the "
+            "same ones can be compared"
+        )
+    unlike = np.flatnonzero(a.predictions.actual != b.predictions.actual)
+    if len(unlike):
+        raise InputError(
+            f"{a.revision} and {b.revision}: other actual classes of the same test images, the first at {unlike[0]:,}, "
+            "so one of them was edited; `dvc repro -fs evaluate` recreates the workspace's"
+        )
 
 
 def test_images(name: str) -> Array:

@@ -1,0 +1,138 @@
+"""All runs that git knows, grouped: those that differ in nothing but their seed are of one recipe.
+
+Other code, other libraries and other data make another recipe; where the data lay does not.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mnist.commands.runs import IDLE
+from pipeline import git, lock
+from pipeline.errors import InputError
+
+SEED = "train.seed"
+DATA = "data/raw"
+CODE = "code"  # and libraries
+METRICS = "metrics/train.json"
+SPLIT = (DATA, "normalise.validation", "normalise.seed")  # which images are held out
+
+
+class Measured(BaseModel):
+    """What counts here of train.json; None without validation images."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    validation_accuracy: Annotated[float, Field(ge=0, le=1)] | None
+    validation_loss: float | None
+
+
+class Result(NamedTuple):
+    """One run: its commit, and what it reached on the validation images."""
+
+    commit: str
+    accuracy: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one recipe, a seed each: the parameters they share, and what each run reached."""
+
+    parameters: dict[str, Any]
+    runs: list[Result] = field(default_factory=list)
+
+    @property
+    def split(self) -> tuple[Any, ...]:
+        """What the validation images depend on; only on the same ones are recipes held against each other."""
+        return tuple(self.parameters.get(key) for key in SPLIT)
+
+    def values(self, name: str) -> list[float]:
+        """The `accuracy` or the `loss` of each run."""
+        return [getattr(run, name) for run in self.runs]
+
+
+class Recorded(NamedTuple):
+    """A run that git knows: its commit, what it is told apart by, and the validation images' part of its train.json."""
+
+    commit: str
+    identity: dict[str, Any]
+    measured: Measured
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Which recipe it is a run of."""
+        return recipe(self.identity)
+
+
+def recorded(say: Callable[[str], None] = lambda _: None) -> Iterator[Recorded]:
+    """The runs of all experiments and of the current branch's commits, the newest first.
+
+    Of runs with the same parameters, seed included, the newest counts: the others are the same or of older code.
+    `say` is told what is left out.
+    """
+    commits = git.experiments_and_commits()
+    if git.shallow():
+        say("this clone is shallow; `git fetch --unshallow` brings the older commits' runs")
+    files = git.contents([(commit, path) for commit in commits for path in (str(lock.FILE), METRICS)])
+    seen = set()
+    for commit, text, metrics in zip(commits, files, files, strict=True):
+        if text is None or metrics is None:
+            continue
+        try:
+            made = lock.parse(text, f"{commit}: {lock.FILE}")
+            found = Recorded(commit, identity(made), Measured.model_validate_json(metrics))
+        except (InputError, ValidationError):
+            say(f"{commit[:7]}: its {lock.FILE} or {METRICS} is damaged; left out")
+            continue
+        if made.outputs().get(METRICS) != lock.digest(metrics):
+            say(f"{commit[:7]}: its {METRICS} is not the one that its {lock.FILE} records; left out")
+            continue
+        if (run := json.dumps(found.identity, sort_keys=True)) not in seen:
+            seen.add(run)
+            yield found
+
+
+def aside(line: str) -> None:
+    """Say something beside the output."""
+    print(line, file=sys.stderr)
+
+
+def known(say: Callable[[str], None] = aside) -> list[Group]:
+    """All recipes, the one with the newest run first; `say` is told what is left out.
+
+    Raises InputError if there is none.
+    """
+    found: dict[str, Group] = {}
+    blind = []
+    for run in recorded(say):
+        accuracy, loss = run.measured.validation_accuracy, run.measured.validation_loss
+        if accuracy is None or loss is None:
+            blind.append(run.commit[:7])
+            continue
+        group = found.setdefault(json.dumps(run.recipe, sort_keys=True), Group(run.recipe))
+        group.runs.append(Result(run.commit, accuracy, loss))
+    without = f"{', '.join(blind)}: without validation images no run is ranked; set normalise.validation, run it again"
+    if blind and found:
+        say(without)
+    if not found:
+        raise InputError(
+            without if blind else f"no commit or experiment has {lock.FILE} and {METRICS}; `dvc repro` and commit first"
+        )
+    return list(found.values())
+
+
+def identity(made: lock.Lock) -> dict[str, Any]:
+    """What a run is told apart by: what decides its training, and which images it was measured on."""
+    parameters = made.parameters(METRICS).items()
+    kept = {key: value for key, value in parameters if not key.startswith(IDLE)}
+    return {**kept, DATA: made.outputs().get(DATA, "unknown")[:7], CODE: made.versions(METRICS)[:7]}
+
+
+def recipe(identity: dict[str, Any]) -> dict[str, Any]:
+    """What a run is told apart by but for its seed."""
+    return {key: value for key, value in identity.items() if key != SEED}

@@ -1,0 +1,80 @@
+"""Two recipes, each by all the seeds that git knows: is one better, whatever the seed and the images?"""
+
+from typing import Any
+
+import numpy as np
+
+from mnist import seeds
+from mnist.commands import groups, runs
+from mnist.commands.figures import plain, signed
+from mnist.commands.runs import Run
+from pipeline import revisions
+from pipeline.errors import InputError
+
+
+def of(a: Run, b: Run) -> dict[str, Any] | None:
+    """What `compare --json` says of two recipes: their means and deviations over seeds, and the difference, B minus A.
+
+    None if one of them has a single run, or both are the same. Runs whose predictions are gone do not count.
+    """
+    identities = [groups.identity(revisions.Revision(run.revision).lock) for run in (a, b)]
+    recipes = [groups.recipe(identity) for identity in identities]
+    if recipes[0] == recipes[1]:
+        return None
+    known = list(groups.recorded())
+    right = []
+    for run, identity, recipe in zip((a, b), identities, recipes, strict=True):
+        others = [each for each in known if each.recipe == recipe and each.identity != identity]
+        found = [run, *filter(None, (read(each.commit) for each in others))] if others else [run]
+        right.append(np.array([each.predictions.predicted == each.predictions.actual for each in found]))
+    if min(map(len, right)) < 2:
+        return None
+    each = [seeds.spread([float(accuracy) for accuracy in side.mean(1)]) for side in right]
+    difference = seeds.difference(*right)
+    return {
+        **{
+            name: {"n": len(side), "accuracy_mean": mean, "accuracy_std": deviation}
+            for name, side, (mean, deviation) in zip("ab", right, each, strict=True)
+        },
+        "accuracy_difference": difference.value,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+    }
+
+
+def read(commit: str) -> Run | None:
+    """A run of a commit; None if its results are gone, or out of date."""
+    try:
+        return runs.read(commit)
+    except InputError:
+        return None
+
+
+def worse(found: dict[str, Any]) -> bool:
+    """Whether recipe B is less accurate by more than the chance of seeds and images."""
+    return bool(found["difference_high"] < 0)
+
+
+def lines(found: dict[str, Any], width: int) -> list[str]:
+    """The figures as lines of text, names in so many columns."""
+    a, b = (f"{plain(side['accuracy_mean'])} ± {plain(side['accuracy_std'])}" for side in (found["a"], found["b"]))
+    return [
+        f"{'accuracy over seeds':{width}}  {a} ({found['a']['n']} runs) → {b} ({found['b']['n']} runs)",
+        f"{'difference (recipes)':{width}}  {signed(found['accuracy_difference'])}  95 % "
+        f"{signed(found['difference_low'])} to {signed(found['difference_high'])}",
+    ]
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """What that means, for a person."""
+    points, low, high = (100 * found[name] for name in ("accuracy_difference", "difference_low", "difference_high"))
+    if low <= 0 <= high:
+        return (
+            f"The recipe of B differs by {signed(points, 2)} points, 95 % between {signed(low, 2)} and "
+            f"{signed(high, 2)}; that may be the chance of seeds and images."
+        )
+    better, low, high = ("better", low, high) if points > 0 else ("worse", -high, -low)
+    return (
+        f"The recipe of B is {better} by {plain(abs(points), 2)} points, 95 % between {plain(low, 2)} and "
+        f"{plain(high, 2)}; this is more than the chance of seeds and images."
+    )
