@@ -1,4 +1,4 @@
-"""Run the examples of the pages, and write what they print now into the pages: python -m tests.docs
+"""Run the examples of the pages, and write what they print now into the pages: python -m tests.docs [PAGE.md…]
 
 Blocks of `console` hold commands after `$ ` and their output, blocks of `pycon` what an interpreter shows; `...` stands
 for anything and stays. Another block must be marked as not run, with the reason, by a comment before it.
@@ -199,8 +199,8 @@ def rewrite(page: Path, project: Project) -> list[str]:
     return left
 
 
-def main() -> None:
-    """Rewrite all pages and their pictures from runs of the project as it is; exits with 1 if something is left."""
+def main(names: list[str]) -> None:
+    """Rewrite these pages, or all, and their pictures from runs of the project; exits with 1 if something is left."""
     if OWN_ORDER:
         sys.exit(f"error: {OWN_ORDER}: the pages show what processors print that add up in the written order")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -210,7 +210,7 @@ def main() -> None:
         if changed := finished.succeed("git", "status", "--short"):
             sys.exit(f"error: {' '.join(changed.split())}: the code makes other results; run `dvc repro` first")
         left = []
-        for page in PAGES:
+        for page in PAGES if not names else [page for page in PAGES if page.name in names]:
             print(page.name, flush=True)
             project = copy(finished, Path(folder, page.stem, "mnist"))
             left += rewrite(page, project)
@@ -220,4 +220,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
