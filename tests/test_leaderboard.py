@@ -111,7 +111,7 @@ def test_the_table_folds_names_where_it_is_narrow_and_never_figures(
     monkeypatch.setenv("COLUMNS", str(columns))
     table = leaderboard.rows([CNN, MLP, group([0.9], **{"train.model": "cnn", "train.optimizer": "adamw"})], "loss")
     leaderboard.show(table, "loss")
-    head, *shown, note = capsys.readouterr().out.splitlines()
+    head, *shown, _, note = capsys.readouterr().out.splitlines()
     assert head.split() == ["parameters", "runs", "accuracy", "loss", "p", "best?"]
     assert any("train.optimizer: adamw" in line for line in shown) == (columns == 100)
     rows = [re.sub("^train.model: (cnn|mlp)?", "", line).split() for line in shown if "train.model" in line]
@@ -120,7 +120,7 @@ def test_the_table_folds_names_where_it_is_narrow_and_never_figures(
         ["3", "0.9200", "±", "0.0100", "0.0800", "±", "0.0100", f"{table[1]['p_value']:.2g}", "no"],
         ["1", "0.9000", "0.1000"],
     ]
-    assert note.startswith("on the validation images, mean ± standard deviation over seeds; best? no: worse in loss")
+    assert note.startswith("best? no: worse in loss than the best")
 
 
 class History(Project):

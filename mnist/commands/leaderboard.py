@@ -167,10 +167,8 @@ def show(table: list[dict[str, Any]], by: Measure) -> None:
             {True: "maybe", False: "no", None: ""}[row["may_be_best"]],
         )
     Console().print(shown)
-    print(
-        f"on the validation images, mean ± standard deviation over seeds; best? no: worse in {by} than the best that "
-        "was picked, by more than chance (p < 0.05, Tamhane's T2)"
-    )
+    print("on the validation images: mean ± standard deviation over seeds")
+    print(f"best? no: worse in {by} than the best that was picked, by more than chance (p < 0.05, Tamhane's T2)")
     if looks := table[0].get("looks"):
         reached = figure(table[0]["test_accuracy_mean"], table[0]["test_accuracy_std"])
         print(f"the first on the test images: {reached}; noted in git. {LOOKS[looks > 1].format(looks)}")

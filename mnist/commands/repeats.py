@@ -60,7 +60,7 @@ def lines(found: dict[str, Any], width: int) -> list[str]:
     a, b = (f"{plain(side['accuracy_mean'])} ± {plain(side['accuracy_std'])}" for side in (found["a"], found["b"]))
     return [
         f"{'accuracy over seeds':{width}}  {a} ({found['a']['n']} runs) → {b} ({found['b']['n']} runs)",
-        f"{'difference (recipes)':{width}}  {signed(found['accuracy_difference'])}  95 % "
+        f"{'difference of means':{width}}  {signed(found['accuracy_difference'])}  95 % "
         f"{signed(found['difference_low'])} to {signed(found['difference_high'])}",
     ]
 

@@ -56,7 +56,10 @@ def page(chosen: list[Run], found: dict[str, Any] | None) -> str:
 def comment(chosen: list[Run], found: dict[str, Any] | None) -> list[str]:
     """The report as lines of Markdown, short, as a comment on a pull request: what to decide by comes first."""
     n = f"{len(chosen[0].predictions.actual):,} test images"
-    decision = compare.caveat(found) + compare.conclusions(found) if found else [f"{chosen[0].revision}: {n}"]
+    # what is said of the recipes, if anything, before what is said of these networks
+    decision = (
+        [*compare.caveat(found), *reversed(compare.conclusions(found))] if found else [f"{chosen[0].revision}: {n}"]
+    )
     rows = [(name, cells) for name, cells, differs in parameters(chosen) if differs]
     rows += [row for row in measured(chosen) if not row[0].startswith("recall of ")]
     rows += differences(found) if found else []
