@@ -78,6 +78,7 @@ def answers(correct: int) -> Array:
     return np.arange(SMALL["test"]) < correct
 
 
+@pytest.mark.slow
 def test_recipes_with_several_seeds_are_compared_by_all_that_git_knows(project: Project) -> None:
     first = [200, 203, 196]
     for seed, correct in enumerate(first, 1):
@@ -103,6 +104,7 @@ def test_recipes_with_several_seeds_are_compared_by_all_that_git_knows(project: 
     assert compared(project, "HEAD~1", "HEAD") is None, "they are runs of one recipe"
 
 
+@pytest.mark.slow
 def test_the_gate_of_recipes_judges_by_them_and_the_last_sentence_says_so(project: Project) -> None:
     other_recipe(project)
     for seed, correct in ((1, 260), (2, 262), (3, 258)):
