@@ -5,6 +5,7 @@ A revision is a commit, branch, tag or experiment, or `workspace`: what lies in 
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -121,25 +122,45 @@ class Revision:
 
     def rerun(self, stages: list[str]) -> str:
         """What makes results that are current, as the end of a sentence."""
-        return f"run `{self.repro(stages)}` " + ("on it, commit, and name that commit" if self.commit else "first")
+        return f"{self.thaw(stages)}run `{self.repro(stages)}` " + (
+            "on it, commit, and name that commit" if self.commit else "first"
+        )
 
     def repro(self, stages: list[str]) -> str:
         """The command that runs stages; DVC alone leaves a frozen one as it is."""
-        tree = self.parsed(definition.FILE, yaml12.parse)
-        frozen = [name for name in stages if definition.find(tree, f"stages.{name}.frozen") is True]
+        frozen = [name for name, editable in self.frozen(stages).items() if editable]
         return " && ".join([*(f"dvc unfreeze {name}" for name in frozen), "dvc repro"])
 
+    def thaw(self, stages: list[str]) -> str:
+        """What to do before that by hand: DVC does not edit an entry that refers to a parameter."""
+        names = [name for name, editable in self.frozen(stages).items() if not editable]
+        return f"take `frozen: true` off {' and '.join(names)} in {definition.FILE} and " if names else ""
+
+    def frozen(self, stages: list[str]) -> dict[str, bool]:
+        """Those of the stages that are frozen, and whether `dvc unfreeze` can change that."""
+        tree = self.parsed(definition.FILE, yaml12.parse)
+        entries = {name: definition.find(tree, f"stages.{name}") for name in stages}
+        return {
+            name: "${" not in str(entry)
+            for name, entry in entries.items()
+            if isinstance(entry, dict) and entry.get("frozen") is True
+        }
+
     def changed(self, output: str) -> Iterator[str]:
-        """The parameters, files of code, and data that git has, that are not those that an output was made with."""
-        for stage in self.lock.behind(output).values():
+        """What is not as an output was made with: parameters, lines of `dvc.yaml`, code, and data that git has."""
+        defined = self.parsed(definition.FILE, yaml12.parse)
+        for name, stage in self.lock.behind(output).items():
             for file, values in stage.params.items():
                 tree = definition.parse(self.tracked(file), file)
                 for key, value in values.items():
                     then, now = params.flat({key: value}), params.flat({key: definition.find(tree, key)})
                     yield from (name for name in {**then, **now} if then.get(name) != now.get(name))
+            entry = definition.find(defined, f"stages.{name}")
+            yield from (f"{definition.FILE} (stages: {name}: {what})" for what in redefined(entry, stage, self.tree))
         for path, dep in self.lock.given(output).items():
             if self.digest(dep) != dep.md5:
                 yield path
+        yield from self.lock.mixed(output)
 
     def digest(self, dep: lock.Entry) -> str | None:
         """The MD5 of a dependency now; as recorded for data that git does not have, or not all of: who knows."""
@@ -160,7 +181,8 @@ class Revision:
     def remake(self) -> str:
         """What brings the revision's results into the cache, as the end of a sentence."""
         if self.commit is None:
-            return f"`{self.repro(list(self.lock.stages))}` recreates it"
+            stages = list(self.lock.stages)
+            return f"{self.thaw(stages)}`{self.repro(stages)}` recreates it"
         first = "finish the merge, then " if git.merging() else ""
         if self.name in git.experiments():
             here = params.flat(yaml12.read(params.FILE))
@@ -181,18 +203,58 @@ class Revision:
         return f"{first}`{' && '.join([*steps, 'dvc repro'] if len(steps) > 1 else steps)}` recreates it"
 
 
+def redefined(entry: Any, stage: lock.Stage, tree: dict[str, Any]) -> Iterator[str]:
+    """What an entry of `dvc.yaml` says that its stage was not run with; `tree` has the values that it refers to."""
+    if not isinstance(entry, dict):  # `foreach` defines stages of other names
+        return
+    if filled(entry.get("cmd"), tree) != stage.cmd:
+        yield "cmd"
+    known = {os.path.normpath(dep.path) for dep in stage.deps}
+    yield from (f"{dep} is new" for dep in entry.get("deps") or [] if os.path.normpath(filled(dep, tree)) not in known)
+    for given in entry.get("params") or []:
+        for file, keys in (given if isinstance(given, dict) else {str(params.FILE): [given]}).items():
+            yield from (f"{key} is new" for key in keys or [] if key not in stage.params.get(file, {}))
+
+
+def filled(text: Any, tree: dict[str, Any]) -> Any:
+    """A command or path of `dvc.yaml` with the values that it refers to, as DVC writes them."""
+    if "${" not in str(text):
+        return text
+    from dvc.exceptions import DvcException
+    from dvc.parsing.context import Context  # takes a moment
+
+    with contextlib.suppress(DvcException):  # no such value: another text than that which was run
+        return Context(tree).resolve(text, key="cmd")
+    return text
+
+
 def outdated(stages: dict[str, lock.Stage]) -> list[str]:
-    """What makes stages of the workspace stale, by `dvc status`; that the cache has lost a copy does not."""
-    try:
-        with verify.repository() as repo:
-            status = repo.status(targets=list(stages))
-    except InputError as error:
-        raise InputError(f"{WORKSPACE}: {error}") from error
+    """What makes stages of the workspace stale, by DVC; that the cache has lost a copy does not.
+
+    Unlike `dvc status`, this looks at what a frozen stage was made with, and does not mind one that is always to run.
+    """
     found: list[str] = []
-    for change in (change for changes in status.values() for change in changes):
+    for change in status(stages):
         if isinstance(change, dict):
             names = {name: how for kind in change.values() for name, how in kind.items() if how != "not in cache"}
             found += [f"{name}: {', '.join(how)}" if isinstance(how, dict) else name for name, how in names.items()]
-        else:
+        elif change != "always changed":
             found.append(str(change).removeprefix("changed "))
+    return found
+
+
+def status(stages: dict[str, lock.Stage]) -> list[Any]:
+    """What DVC finds changed of stages of the workspace, as if none were frozen."""
+    found: list[Any] = []
+    try:
+        with verify.repository() as repo:
+            from dvc.repo import lock_repo
+
+            with lock_repo(repo):
+                for name in stages:
+                    stage = repo.stage.load_one(name=name)
+                    stage.frozen = False
+                    found += [change for changes in stage.status().values() for change in changes]
+    except InputError as error:
+        raise InputError(f"{WORKSPACE}: {error}") from error
     return found

@@ -109,6 +109,9 @@ def groups() -> list[Group]:
         if made.outputs().get(METRICS) != lock.digest(metrics):
             print(f"{commit[:7]}: its {METRICS} is not the one that its {lock.FILE} records; left out", file=sys.stderr)
             continue
+        if mixed := made.mixed(METRICS):
+            print(f"{commit[:7]}: {mixed[0]} was made again after what was made from it; left out", file=sys.stderr)
+            continue
         if (run := json.dumps(recorded, sort_keys=True)) in seen:
             continue
         seen.add(run)
