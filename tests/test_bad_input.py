@@ -55,7 +55,7 @@ from tests.harms import (
     zipped,
 )  # fmt: skip
 
-CHECK, RECIPE = "mnist check", "mnist recipe mlp"
+CHECK, RECIPE = "mnist check", "mnist recipe one"
 DOWNLOAD, NORMALISE, TRAIN, EVALUATE, PLOT = (
     f"stages.{name}" for name in ("download", "normalise", "train", "evaluate", "plot_predictions")
 )
@@ -496,7 +496,7 @@ STAGE_CASES = [
          r"predictions\.csv, line 2: .*likeliest class; `dvc repro`"),
     Case("a pipe for params.yaml", CHECK, instead("params.yaml", os.mkfifo), r"params\.yaml: not a file; move it away"),
     Case("a pipe for params.yaml", PLOT, instead("params.yaml", os.mkfifo), r"params\.yaml: not a file; move it away"),
-    Case("a pipe for params.yaml", "mnist recipe mlp", instead("params.yaml", os.mkfifo), r"params\.yaml: not a file"),
+    Case("a pipe for params.yaml", "mnist recipe one", instead("params.yaml", os.mkfifo), r"params\.yaml: not a file"),
     Case("a pipe for classes.txt", DOWNLOAD, lambda root: os.mkfifo(root / small("classes.txt")),
          r"classes\.txt: not a"),
     Case("a pipe for the model", EVALUATE, instead(MODEL, os.mkfifo), "model.safetensors: neither a file nor a folder"),
@@ -613,17 +613,17 @@ STAGE_CASES = [
     Case("a recipe in Latin-1", "mnist recipe odd", text("recipes/odd.yaml", b"# caf\xe9\n"), r"odd\.yaml: byte 5 is not"),
     *(Case("params.yaml broken", command, text("params.yaml", "train: ["), r"params\.yaml, line 2, .*not valid YAML")
       for command in ("mnist compare", "mnist report")),
-    Case("an unknown recipe", "mnist recipe cnnn", lambda _: None, "there is no 'cnnn'; did you mean cnn"),
+    Case("an unknown recipe", "mnist recipe onee", lambda _: None, "there is no 'onee'; did you mean one"),
     Case("a recipe that is a path", "mnist recipe ../params", lambda _: None, r"there is no '\.\./params'"),
-    Case("a recipe of a wrong value", "mnist recipe mlp", swap("recipes/mlp.yaml", ("epochs: 15", "epochs: 0")),
-         "recipes/mlp"),
-    Case("a recipe that is no YAML", "mnist recipe mlp", text("recipes/mlp.yaml", "# a recipe\n["),
-         r"recipes/mlp.yaml, line \d"),
-    Case("a recipe of an unknown section", "mnist recipe mlp", text("recipes/mlp.yaml", "# a\nfit: {epochs: 1}"),
-         "mlp.*fit"),
-    Case("a recipe of no sections", "mnist recipe mlp", text("recipes/mlp.yaml", "# a\ntrain: 1"),
-         "recipes/mlp.*train"),
-    Case("an empty recipe", "mnist recipe mlp", text("recipes/mlp.yaml", ""), "recipes/mlp"),
+    Case("a recipe of a wrong value", "mnist recipe one", swap("recipes/one.yaml", ("epochs: 15", "epochs: 0")),
+         "recipes/one"),
+    Case("a recipe that is no YAML", "mnist recipe one", text("recipes/one.yaml", "# a recipe\n["),
+         r"recipes/one.yaml, line \d"),
+    Case("a recipe of an unknown section", "mnist recipe one", text("recipes/one.yaml", "# a\nfit: {epochs: 1}"),
+         "one.*fit"),
+    Case("a recipe of no sections", "mnist recipe one", text("recipes/one.yaml", "# a\ntrain: 1"),
+         "recipes/one.*train"),
+    Case("an empty recipe", "mnist recipe one", text("recipes/one.yaml", ""), "recipes/one"),
     Case("no model yet", f"mnist predict {small('t10k-images-idx3-ubyte')}", gone(MODEL),
          "model.safetensors: no model yet; .*brings one .*, .*trains one", remedy=("dvc checkout",)),
     Case("a model that was cut off", "mnist predict a.png", cut(MODEL, 2000), "model.safetensors: not a whole"),
