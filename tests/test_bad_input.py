@@ -451,7 +451,7 @@ STAGE_CASES = [
     )),
     Case("a model of other classes", EVALUATE,
          model(lambda _, description: description.update(classes=list("abcdefghij"))),
-         "names differ; `dvc repro` trains one that fits"),
+         "names differ; `dvc repro` trains one that fits", remedy=("dvc repro",)),
     *(Case(f"predictions.csv {name}", PLOT, harm, rf"predictions\.csv{says}.*`dvc repro( -fs evaluate)?`")
       for name, says, harm in (
         ("lost", ": missing", gone(PREDICTIONS)),
@@ -658,7 +658,7 @@ STAGE_CASES = [
          "workspace: its model is of small, no handwriting; name"),
     Case("no model yet", "mnist stress", gone(MODEL), "model.safetensors: no model yet; "),
     Case("test images of another size", "mnist stress", array(f"{READY}/test_images.npy", lambda images: images[:, 4:]),
-         "its model does not fit its test images; `dvc repro` trains one"),
+         "its model does not fit its test images; `dvc repro` trains one", remedy=("dvc repro",)),
     Case("no command", "mnist", lambda _: None, r"\(see --help\)", 2),
     Case("an unknown command", "mnist chekc", lambda _: None, r"chekc.*\(see --help\)", 2),
 ]  # fmt: skip
