@@ -74,6 +74,12 @@ class Lock(BaseModel):
         deps = (dep for stage in self.behind(output).values() for dep in stage.deps)
         return {dep.path: dep for dep in deps if dep.path not in made}
 
+    def mixed(self, output: str) -> list[str]:
+        """What stages behind an output were run with that has been made again since, as before a frozen stage."""
+        made = self.outputs()
+        deps = (dep for stage in self.behind(output).values() for dep in stage.deps)
+        return [dep.path for dep in deps if made.get(dep.path, dep.md5) != dep.md5]
+
     def code(self, output: str) -> dict[str, str]:
         """The MD5 of each Python file that an output depends on, by path."""
         return {path: dep.md5 for path, dep in self.given(output).items() if path.endswith(".py")}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline import definition, git, lock, params, running, verify, yaml12
+from pipeline import definition, git, lock, params, running, stale, verify, yaml12
 from pipeline.errors import InputError
 
 WORKSPACE = "workspace"
@@ -112,7 +112,7 @@ class Revision:
             running.refuse(self.name)
         changed = next(self.changed(output), None)
         if changed is None and self.commit is None:
-            changed = next(iter(outdated(self.lock.behind(output))), None)
+            changed = next(iter(stale.outdated(self.lock.behind(output))), None)
         if changed is not None:
             raise InputError(
                 f"{self.name}: {changed} has changed since its results were made, so they are out of date; "
@@ -121,25 +121,41 @@ class Revision:
 
     def rerun(self, stages: list[str]) -> str:
         """What makes results that are current, as the end of a sentence."""
-        return f"run `{self.repro(stages)}` " + ("on it, commit, and name that commit" if self.commit else "first")
+        return f"{self.thaw(stages)}run `{self.repro(stages)}` " + (
+            "on it, commit, and name that commit" if self.commit else "first"
+        )
 
     def repro(self, stages: list[str]) -> str:
         """The command that runs stages; DVC alone leaves a frozen one as it is."""
-        tree = self.parsed(definition.FILE, yaml12.parse)
-        frozen = [name for name in stages if definition.find(tree, f"stages.{name}.frozen") is True]
+        frozen = [name for name, editable in self.frozen(stages).items() if editable]
         return " && ".join([*(f"dvc unfreeze {name}" for name in frozen), "dvc repro"])
 
+    def thaw(self, stages: list[str]) -> str:
+        """What to do before that by hand: DVC does not edit an entry that refers to a parameter."""
+        names = [name for name, editable in self.frozen(stages).items() if not editable]
+        return f"take `frozen: true` off {' and '.join(names)} in {definition.FILE} and " if names else ""
+
+    def frozen(self, stages: list[str]) -> dict[str, bool]:
+        """Those of the stages that are frozen, and whether `dvc unfreeze` can change that."""
+        tree = self.parsed(definition.FILE, yaml12.parse)
+        frozen = [name for name in stages if definition.find(tree, f"stages.{name}.frozen") is True]
+        return {name: "${" not in str(definition.find(tree, f"stages.{name}")) for name in frozen}
+
     def changed(self, output: str) -> Iterator[str]:
-        """The parameters, files of code, and data that git has, that are not those that an output was made with."""
-        for stage in self.lock.behind(output).values():
+        """What is not as an output was made with: parameters, lines of `dvc.yaml`, code, and data that git has."""
+        defined = self.parsed(definition.FILE, yaml12.parse)
+        for name, stage in self.lock.behind(output).items():
             for file, values in stage.params.items():
                 tree = definition.parse(self.tracked(file), file)
                 for key, value in values.items():
                     then, now = params.flat({key: value}), params.flat({key: definition.find(tree, key)})
                     yield from (name for name in {**then, **now} if then.get(name) != now.get(name))
+            for what in stale.redefined(definition.find(defined, f"stages.{name}"), stage, self.tree):
+                yield f"{definition.FILE} (stages: {name}: {what})"
         for path, dep in self.lock.given(output).items():
             if self.digest(dep) != dep.md5:
                 yield path
+        yield from self.lock.mixed(output)
 
     def digest(self, dep: lock.Entry) -> str | None:
         """The MD5 of a dependency now; as recorded for data that git does not have, or not all of: who knows."""
@@ -160,7 +176,8 @@ class Revision:
     def remake(self) -> str:
         """What brings the revision's results into the cache, as the end of a sentence."""
         if self.commit is None:
-            return f"`{self.repro(list(self.lock.stages))}` recreates it"
+            stages = list(self.lock.stages)
+            return f"{self.thaw(stages)}`{self.repro(stages)}` recreates it"
         first = "finish the merge, then " if git.merging() else ""
         if self.name in git.experiments():
             here = params.flat(yaml12.read(params.FILE))
@@ -179,20 +196,3 @@ class Revision:
         if git.run("status", "--porcelain", "--untracked-files=no"):
             steps = ["git stash", *steps, "git stash pop"]
         return f"{first}`{' && '.join([*steps, 'dvc repro'] if len(steps) > 1 else steps)}` recreates it"
-
-
-def outdated(stages: dict[str, lock.Stage]) -> list[str]:
-    """What makes stages of the workspace stale, by `dvc status`; that the cache has lost a copy does not."""
-    try:
-        with verify.repository() as repo:
-            status = repo.status(targets=list(stages))
-    except InputError as error:
-        raise InputError(f"{WORKSPACE}: {error}") from error
-    found: list[str] = []
-    for change in (change for changes in status.values() for change in changes):
-        if isinstance(change, dict):
-            names = {name: how for kind in change.values() for name, how in kind.items() if how != "not in cache"}
-            found += [f"{name}: {', '.join(how)}" if isinstance(how, dict) else name for name, how in names.items()]
-        else:
-            found.append(str(change).removeprefix("changed "))
-    return found

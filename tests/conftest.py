@@ -34,6 +34,7 @@ as_shipped = pytest.mark.skipif(
     yaml12.read(ROOT / "params.yaml") != yaml12.read(SHIPPED),
     reason="params.yaml is not as shipped (tests/params.yaml), and this holds the shipped figures",
 )
+RECIPES = ["article", "best", "cnn", "default", "mlp"]  # as shipped; there may be more or fewer, of anybody's
 OWN_ORDER = numerics.own_order("cpu")  # why results here cannot be the committed ones, if they cannot
 needs_the_order = pytest.mark.skipif(OWN_ORDER is not None, reason=f"{OWN_ORDER}: other results are expected here")
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -46,6 +47,11 @@ OUTPUTS = ["data/raw", "data/normalised", "models", "metrics"]
 PIPELINE = yaml12.read(ROOT / "dvc.yaml")["stages"]
 STAGES = list(PIPELINE)  # in the order in which they run
 SCRIPTS = [f"stages.{name.replace('-', '_')}" for name in STAGES]
+
+
+def needs_recipe(name: str) -> pytest.MarkDecorator:
+    """Skip a test of a shipped recipe that is no longer there."""
+    return pytest.mark.skipif(not (ROOT / f"recipes/{name}.yaml").exists(), reason=f"recipes/{name}.yaml is not there")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -208,6 +214,7 @@ def make_project(path: Path) -> Project:
     )
     write_small(path / "data/small")
     shutil.copy(SHIPPED, path / "params.yaml")
+    (path / "recipes/one.yaml").write_text("# a recipe of the tests\ntrain: {epochs: 15}\n")
     project.edit("folder: data/mnist ", "folder: data/small ")
     project.edit("validation: 5000", "validation: 200")
     project.edit("epochs: 10", "epochs: 2")

@@ -11,16 +11,18 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from mnist import plots
+from mnist import history, plots
 from mnist.commands import flipped
 from mnist.dataset import Array
 from mnist.history import Epoch
 from mnist.predictions import Predictions, calibration_bins, wilson
-from tests.conftest import Project
+from pipeline import yaml12
+from tests.conftest import ROOT, Project
 
 DIGITS = list("0123456789")
 LETTERS = [chr(code) for code in (*range(48, 58), *range(65, 91), *range(97, 123))]  # as many as EMNIST has
 CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Ankle boot", "a coat that has a very long name", "$a$"]
+PLOTS = yaml12.read(ROOT / "dvc.yaml")["plots"]
 HISTORY = [Epoch(1, 0.1, 2.0, 2.5, 0.5), Epoch(2, 0.1, 1.0, 1.25, 0.75)]
 IMAGES = np.random.RandomState(0).randint(0, 256, (1000, 6, 4), np.uint8)
 
@@ -177,6 +179,26 @@ def test_both_confusion_matrices_have_the_actual_class_down_the_side(project: Pr
     across, down = (chart["spec"]["encoding"][way] for way in "xy")
     assert (across["field"], across["title"]) == ("predicted", "predicted")
     assert (down["field"], down["title"], down["sort"]) == ("actual", "actual", "ascending")
+
+
+def test_dvcs_curves_and_ours_are_of_the_same_figures_in_the_same_order_and_words() -> None:
+    declared = {name: plot for each in PLOTS if isinstance(each, dict) for name, plot in each.items()}
+    panels = plots.training(HISTORY).axes
+    for name, panel in zip(("Loss", "Accuracy"), panels, strict=True):
+        chart = declared[name]
+        ((file, columns),) = chart["y"].items()
+        assert file == str(history.FILE)
+        assert (chart["x"], chart["y_label"]) == (panel.get_xlabel(), panel.get_title().lower())
+        drawn = [list(line.get_ydata()) for line in panel.get_lines()]
+        columns = [columns] if isinstance(columns, str) else columns
+        assert drawn == [[getattr(row, column) for row in HISTORY] for column in columns]
+    words = [text.get_text() for text in panels[0].get_legend().get_texts()]
+    assert [f"{word.removesuffix('ing')}_loss" for word in words] == declared["Loss"]["y"][str(history.FILE)]
+
+
+def test_dvc_shows_every_picture_that_the_report_has() -> None:
+    listed = [each for each in PLOTS if isinstance(each, str)]
+    assert listed == [f"metrics/plots/{name}.png" for name in plots.of_run(IMAGES, made_up(DIGITS), HISTORY, 3)]
 
 
 def test_mistakes_have_a_scale_of_their_own() -> None:

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from pipeline import yaml12
 from tests.breaking import BREAKS, Break
-from tests.conftest import ROOT, Project, make_checkout
+from tests.conftest import RECIPES, ROOT, Project, make_checkout
 
 WORKFLOW = YAML(typ="safe").load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
 JOBS = WORKFLOW["jobs"].values()
@@ -67,6 +67,21 @@ def test_who_changes_parameters_and_adds_a_recipe_has_tests_that_pass(tmp_path: 
     shipped = "tests/endtoend/test_mnist.py::test_a_fresh_checkout_comes_to_the_committed_results"
     said = project.succeed("python", "-m", "pytest", "-rs", shipped, "tests/test_recipes.py")
     assert "params.yaml is not as shipped (tests/params.yaml)" in said
+
+
+@pytest.mark.slow
+def test_who_removes_recipes_has_tests_that_pass(tmp_path: Path) -> None:
+    project = make_checkout(tmp_path / "skeleton")
+    table = project.path / "recipes/fingerprints.csv"
+    for name in RECIPES:
+        (project.path / f"recipes/{name}.yaml").unlink()
+    table.write_text(table.read_text("utf-8").partition("\n")[0] + "\n")
+    known = "tests/endtoend/test_mnist.py::test_every_shipped_recipe_has_a_known_fingerprint"
+    which = "test_recipes or has_a_known or names_the_recipe or harmed and recipe and section"
+    tests = ["tests/test_recipes.py", "tests/test_bad_input.py", "tests/test_fingerprint.py", known]
+    said = project.succeed("python", "-m", "pytest", "-rs", "-k", which, *tests)
+    for name in RECIPES:
+        assert f"recipes/{name}.yaml is not there" in said
 
 
 @pytest.mark.parametrize("link", [False, True], ids=["folder", "link"])

@@ -92,6 +92,9 @@ def recorded(say: Callable[[str], None] = lambda _: None) -> Iterator[Recorded]:
         if made.outputs().get(METRICS) != lock.digest(metrics):
             say(f"{commit[:7]}: its {METRICS} is not the one that its {lock.FILE} records; left out")
             continue
+        if mixed := made.mixed(METRICS):
+            say(f"{commit[:7]}: {mixed[0]} was made again after what was made from it; left out")
+            continue
         if (run := json.dumps(found.identity, sort_keys=True)) not in seen:
             seen.add(run)
             yield found
