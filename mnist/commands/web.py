@@ -86,13 +86,16 @@ def application(host: str) -> FastAPI:
 
 async def body(request: Request) -> bytes:
     """What a request sends. Raises HTTPException if that is too much, or does not arrive in time."""
+    too_much = HTTPException(413, f"more than {MOST_BYTES:,} bytes; send a smaller picture")
+    if int(request.headers.get("content-length", 0)) > MOST_BYTES:
+        raise too_much  # before any of it is sent, if the other side asks
     content = bytearray()
     try:
         async with asyncio.timeout(serve.SLOWEST):
             async for part in request.stream():
                 content += part
                 if len(content) > MOST_BYTES:
-                    raise HTTPException(413, f"more than {MOST_BYTES:,} bytes; send a smaller picture")
+                    raise too_much
     except TimeoutError as error:
         raise HTTPException(408, f"the picture did not arrive within {serve.SLOWEST:g} seconds") from error
     return bytes(content)
@@ -151,6 +154,8 @@ def loaded(model: str) -> Any:
         facts = trained.FILE.stat() if trained.FILE.exists() else None
         key: Any = facts and (facts.st_mtime_ns, facts.st_size, facts.st_ino)
     else:
+        if not model.isprintable():
+            raise InputError(f"{model[:100]!r}: no such revision; /models says which there are")
         key = model if COMMIT.fullmatch(model) else git.resolve(model)
     if key not in MODELS:
         network, description = trained.read(model)
