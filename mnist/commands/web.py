@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from mnist import handwriting, pictures
 from mnist.commands import fingerprint, predict, serve, trained
@@ -96,6 +97,8 @@ async def body(request: Request) -> bytes:
                 content += part
                 if len(content) > MOST_BYTES:
                     raise too_much
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the picture did not arrive whole") from error  # which nobody reads any more
     except TimeoutError as error:
         raise HTTPException(408, f"the picture did not arrive within {serve.SLOWEST:g} seconds") from error
     return bytes(content)
