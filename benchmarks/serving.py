@@ -1,55 +1,97 @@
-"""What the page's API takes: one who draws, and many at once."""
+"""What the page's API takes: one who draws, many at once, and those that mean harm."""
 
+import concurrent.futures
+import contextlib
 import http.client
 import io
+import itertools
+import math
+import os
+import shutil
+import socket
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import psutil
 from PIL import Image
 
+from benchmarks import hostile
 from benchmarks.figures import Figure
+from mnist import pictures
+from mnist.commands import web
 
 CLIENTS = 32
 SECONDS = 60
 DRAWINGS = 100
 ATTACKS = 1000
+SLOW = 40  # of them, all at once; of the others as many at a time as leave room for all
+AT_A_TIME = 8
+FILES = 400  # hostile ones in a folder
 SIDE = 280  # pixels of the page's paper
+MOVES = 200  # of the mouse while it draws
+CHROMIUM = shutil.which("chromium")  # Debian's
+WATCH = """
+window.waits = [];
+const moves = [];  // of the pointer, whose points are not in the bars yet
+let sent = 0;  // how many of them are in the picture that was sent last
+const canvas = document.getElementById("canvas"), toBlob = canvas.toBlob;
+addEventListener("pointermove", (event) => moves.push(event.timeStamp), { capture: true });
+canvas.toBlob = (...given) => { sent = moves.length; toBlob.apply(canvas, given); };
+new MutationObserver(() => {
+    for (const start of moves.splice(0, sent)) waits.push(performance.now() - start);
+    sent = 0;
+}).observe(document.getElementById("first-answer"), { childList: true, subtree: true });
+"""
 
 
 def figures(project: Path) -> list[Figure]:
-    """Latency, errors and memory of `serve` in a project that has a model."""
+    """Latency, errors and memory of `serve` and `predict` in a project that has a model."""
+    drawings = [drawing(image) for image in np.load(project / "data/normalised/test_images.npy")[:DRAWINGS]]
+    with serving(project) as (process, port):
+        for picture in drawings:  # all that is loaded at first
+            ask(port, picture)
+        alone = [ask(port, picture)[1] for picture in drawings]
+        drawn = on_the_page(port)
+        times, failed, grown = under_load(process, port, drawings)
+        memories, refused = [memory(process)], []
+        for _ in range(2):
+            refused.append(attack(port) - (ask(port, drawings[0])[0] != 200))
+            memories.append(memory(process))
+        grown_first, grown_again = np.diff(memories)
+    last = statistics.quantiles(times, n=100)[-1]
+    return [
+        Figure("a drawing sent to the page's API, to its answer", [1000 * each for each in alone], "ms", "≤ 50"),
+        *drawn,
+        Figure(f"{CLIENTS} clients for {SECONDS} s, 99 in 100 answered within", [1000 * last], "ms"),
+        Figure("of their requests failed", [failed], "", "≤ 0", note=f"{len(times):,} requests"),
+        Figure("memory of the server at their end − half-way", [grown], "MB", "≤ 5"),
+        Figure(f"of {ATTACKS:,} hostile requests then refused with a 4xx", refused, "", f"≥ {ATTACKS}"),
+        Figure(
+            "memory of the server after the second time − after the first", [grown_again], "MB", "≤ 5",
+            note=f"{grown_first:.1f} MB more by the first",
+        ),
+        *hostile_files(project, drawings[0]),
+    ]  # fmt: skip
+
+
+@contextlib.contextmanager
+def serving(project: Path) -> Iterator[tuple[psutil.Process, int]]:
+    """A server of a project's model, and its port."""
     server = subprocess.Popen(
         ["python", "-m", "mnist", "serve", "--port", "0"], cwd=project, stdout=subprocess.PIPE, text=True
     )
     try:
         assert server.stdout
-        port = int(server.stdout.readline().split("/")[2].split(":")[1])
-        drawings = [drawing(image) for image in np.load(project / "data/normalised/test_images.npy")[:DRAWINGS]]
-        for picture in drawings:  # all that is loaded at first
-            ask(port, picture)
-        alone = [ask(port, picture)[1] for picture in drawings]
-        before = memory(server.pid)
-        times, failed = under_load(port, drawings)
-        hostile = [ask(port, picture)[0] for picture in attacks(drawings[0])]
-        after = memory(server.pid)
-        answered = ask(port, drawings[0])[0] == 200
+        yield psutil.Process(server.pid), int(server.stdout.readline().split("/")[2].split(":")[1])
     finally:
         server.terminate()
         server.wait()
-    last = statistics.quantiles(times, n=100)[-1]
-    refused = sum(400 <= status < 500 for status in hostile) + (not answered)
-    return [
-        Figure("a drawing sent to the page's API, to its answer", [1000 * each for each in alone], "ms", "≤ 50"),
-        Figure(f"{CLIENTS} clients for {SECONDS} s, 99 in 100 answered within", [1000 * last], "ms"),
-        Figure("of their requests failed", [failed], "", "≤ 0", note=f"{len(times):,} requests"),
-        Figure(f"of {ATTACKS:,} hostile bodies then refused", [refused], "", f"≥ {ATTACKS}"),
-        Figure("memory of the server, after − before", [after - before], "MB", "≤ 20"),
-    ]
 
 
 def drawing(image: np.ndarray) -> bytes:
@@ -59,31 +101,71 @@ def drawing(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def attacks(picture: bytes) -> list[bytes]:
-    """Bodies that are no picture, or a damaged one."""
-    random = np.random.RandomState(0)
-    cut = [picture[: random.randint(len(picture) - 20)] for _ in range(ATTACKS // 2)]
-    return cut + [random.bytes(random.randint(10_000)) for _ in range(ATTACKS - len(cut))]
-
-
 def ask(port: int, body: bytes) -> tuple[int, float]:
     """The status of an answer, and the seconds until it was there."""
     start = time.perf_counter()
+    return send(port, hostile.Request(body=body)), time.perf_counter() - start
+
+
+def send(port: int, request: hostile.Request) -> int:
+    """The status of the answer to a request, whether or not the server has waited for the end of it."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("POST", "/predict", body)
-    response = connection.getresponse()
-    response.read()
-    connection.close()
-    return response.status, time.perf_counter() - start
+    with contextlib.closing(connection):
+        with contextlib.suppress(ConnectionError):
+            connection.request(request.method, request.path, request.body, dict(request.headers))
+        response = connection.getresponse()
+        response.read()
+        return response.status
 
 
-def memory(process: int) -> float:
+def drip(port: int) -> int:
+    """The status of the answer to a picture that arrives byte by byte and never ends."""
+    with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(1000):
+            connection.sendall(b"x")
+            with contextlib.suppress(TimeoutError):
+                return int(connection.recv(1000).split()[1])
+    return 0
+
+
+def on_the_page(port: int) -> list[Figure]:
+    """How long after a move of the mouse, within a stroke, the bars are those of a picture that includes it."""
+    if not CHROMIUM:
+        print("serving: the page is left out, as there is no Chromium; on Debian or Ubuntu: apt-get install chromium")
+        return []
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.wait_for_selector("#first option[value=workspace]", state="attached")
+        page.evaluate(WATCH)
+        box = page.locator("#canvas").bounding_box()
+        assert box
+        for step in range(MOVES):  # a zero
+            turn = 2 * math.pi * step / MOVES
+            x, y = 0.5 - 0.2 * math.sin(turn), 0.5 - 0.3 * math.cos(turn)
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+            if not step:
+                page.mouse.down()
+        page.wait_for_selector("#first-answer output:text-is('0')")
+        waits: list[float] = page.evaluate("waits")
+        browser.close()
+    return [Figure("a move of the mouse on the page, to bars that include it", waits, "ms", "≤ 50")]
+
+
+def memory(process: psutil.Process) -> float:
     """What a process alone keeps in memory, in MB."""
-    return float(psutil.Process(process).memory_full_info().uss / 1e6)
+    return float(process.memory_full_info().uss / 1e6)
 
 
-def under_load(port: int, drawings: list[bytes]) -> tuple[list[float], int]:
-    """The seconds of each request of CLIENTS at a time, and how many failed."""
+def under_load(process: psutil.Process, port: int, drawings: list[bytes]) -> tuple[list[float], int, float]:
+    """The seconds of each request of CLIENTS at a time, how many failed, and what memory grew by in the second half.
+
+    In the first one the C library's heap reaches its size: 10,000 requests later it is the same.
+    """
     times: list[float] = []
     failed = 0
     end = time.perf_counter() + SECONDS
@@ -101,6 +183,56 @@ def under_load(port: int, drawings: list[bytes]) -> tuple[list[float], int]:
     clients = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
     for each in clients:
         each.start()
+    time.sleep(SECONDS / 2)
+    half_way = memory(process)
     for each in clients:
         each.join()
-    return times, failed
+    return times, failed, memory(process) - half_way
+
+
+def attack(port: int) -> int:
+    """How many of ATTACKS requests are refused with a 4xx: the slow ones at once, and the others meanwhile."""
+
+    def status(request: hostile.Request | None) -> int:
+        try:
+            return send(port, request) if request else drip(port)
+        except (OSError, http.client.HTTPException, ValueError):
+            return 0
+
+    others = hostile.requests(ATTACKS - SLOW, web.MOST_BYTES, web.MOST_PIXELS)
+    with (
+        concurrent.futures.ThreadPoolExecutor(SLOW) as slow,
+        concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as fast,
+    ):
+        statuses = itertools.chain(slow.map(status, SLOW * [None]), fast.map(status, others))
+        return sum(400 <= each < 500 for each in statuses)
+
+
+def hostile_files(project: Path, picture: bytes) -> list[Figure]:
+    """What `predict` says of a folder of hostile files, and how much more memory than one digit they take at most."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "digit.png").write_bytes(picture)
+        _, _, ordinary = predicted(project, folder / "digit.png")
+        (folder / "hostile").mkdir()
+        for number, (ending, content) in enumerate(hostile.files(FILES, pictures.MOST_PIXELS)):
+            (folder / f"hostile/{number}.{ending}").write_bytes(content)
+        status, lines, peak = predicted(project, folder / "hostile")
+    refused = sum(line.startswith(f"error: {folder}/hostile/") for line in lines) if status == 1 else 0
+    refused -= len(lines) - refused  # others are too many
+    return [
+        Figure(f"of {FILES} hostile files refused by `predict`, each in a line", [refused], "", f"≥ {FILES}"),
+        Figure("memory of `predict` for them − for one digit, peak", [peak - ordinary], "MB", "≤ 700"),
+    ]
+
+
+def predicted(project: Path, what: Path) -> tuple[int, list[str], float]:
+    """The status of `predict`, its lines on stderr, and the most memory that it took, in MB."""
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            ["python", "-m", "mnist", "predict", what], cwd=project, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        return process.returncode, errors.read().splitlines(), used.ru_maxrss * 1024 / 1e6

@@ -1,5 +1,7 @@
 """The shades of a picture in a file: PNG, JPEG, WebP, GIF, TIFF or BMP, of any size and mode."""
 
+import re
+import struct
 import warnings
 from typing import IO
 
@@ -14,8 +16,12 @@ MOST_PIXELS = 50_000_000  # of a picture, looked at before it is decoded: a tele
 WORKING = 256  # pixels of the longer side, at most, on which something is looked for
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, as Pillow has it
 LEAST_CONTRAST = 20  # shades of 255 by which ink differs from paper
+MOST_PARTS = 50_000  # strips or tiles of a TIFF: 25 µs and 300 bytes each
+MOST_SCANS = 100  # of a JPEG, each of which goes through all its pixels; a progressive one has ten or so
+SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")  # how one begins, of one to four channels
+STRIPS, TILES = 273, 324  # a TIFF's tags that say where each is
 
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `opened` refuses smaller ones than Pillow warns of
+warnings.filterwarnings("ignore", module="PIL")  # of every odd tag; what cannot be read is refused in a line of ours
 
 
 def read(file: IO[bytes], shape: tuple[int, int], most: int = MOST_PIXELS) -> Array:
@@ -37,12 +43,47 @@ def read(file: IO[bytes], shape: tuple[int, int], most: int = MOST_PIXELS) -> Ar
 
 def opened(file: IO[bytes], most: int, shape: tuple[int, int]) -> Image.Image:
     """A picture of which nothing but the size is known yet, held against `most` pixels."""
+    check_parts(file)
     image = Image.open(file, formats=FORMATS)
     if image.width * image.height > most:
         raise InputError(f"{image.width:,}×{image.height:,} pixels are more than {most:,}; make it smaller")
     enough = 2 * max(WORKING, *shape)
     image.draft("L", (enough, enough))  # a JPEG then is decoded to not much more
     return image
+
+
+def check_parts(file: IO[bytes]) -> None:
+    """Raise InputError if a picture has so many parts that its pixels do not tell what it takes to decode it.
+
+    A JPEG of 180 kB can have 2,000 scans, each over 25 million pixels: a minute. libtiff has the same limit.
+    """
+    beginning = file.read(4)
+    if beginning.startswith(b"\xff\xd8"):
+        some = iter(lambda: file.read(1 << 20), b"")
+        count, most, what = sum(len(SCAN.findall(each)) for each in some), MOST_SCANS, "scans"
+    elif beginning in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        count, most, what = parts(file, beginning), MOST_PARTS, "strips or tiles"
+    else:
+        count, most, what = 0, 0, ""
+    file.seek(0)
+    if count > most:
+        raise InputError(f"{count:,} {what} are more than {most:,}; save it again")
+
+
+def parts(tiff: IO[bytes], beginning: bytes) -> int:
+    """How many strips or tiles a TIFF's first page has, after its first four bytes; 0 if it does not say."""
+    order = "<" if beginning.startswith(b"I") else ">"
+    big = b"+" in beginning  # as files of more than 4 GB are
+    offset, number, entry = (
+        struct.Struct(order + each) for each in (("4xQ", "Q", "HHQ8x") if big else ("L", "H", "HHL4x"))
+    )
+    try:
+        tiff.seek(*offset.unpack(tiff.read(offset.size)))
+        (count,) = number.unpack(tiff.read(number.size))
+        tags = entry.iter_unpack(tiff.read(min(count, 65536) * entry.size))
+        return max((each for tag, _, each in tags if tag in (STRIPS, TILES)), default=0)
+    except (struct.error, ValueError, OverflowError):  # Pillow will say what is wrong with it
+        return 0
 
 
 def grey(image: Image.Image, shape: tuple[int, int]) -> Array:

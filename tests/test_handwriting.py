@@ -1,6 +1,7 @@
 """Pictures of any kind become what MNIST would have made of them, or are refused."""
 
 import io
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from benchmarks import hostile
 from mnist import handwriting, idx, pictures
 from mnist.dataset import Array
 from pipeline.errors import InputError
@@ -265,6 +267,30 @@ def test_a_picture_is_measured_before_it_is_decoded() -> None:
         handwriting.read(io.BytesIO(header), SHAPE)
     with pytest.raises(InputError, match="280×280 pixels are more than 1,000; make it smaller"):
         handwriting.read(saved(drawn(SEVEN)), SHAPE, most=1000)
+
+
+def test_a_picture_of_too_many_parts_is_refused_before_it_is_decoded() -> None:
+    """By its size each of them is an ordinary picture."""
+    with pytest.raises(InputError, match="105 scans are more than 100; save it again"):
+        handwriting.read(io.BytesIO(hostile.scans(100, 100)), SHAPE)
+    with pytest.raises(InputError, match="50,001 strips or tiles are more than 50,000; save it again"):
+        handwriting.read(io.BytesIO(hostile.tiff(1, 50_001, 50_001)), SHAPE)
+    for order in ("<", ">"):
+        tag = struct.pack(f"{order}HHQQ", pictures.TILES, 4, 50_001, 0)
+        big = {"<": b"II+\0\x08\0\0\0", ">": b"MM\0+\0\x08\0\0"}[order] + struct.pack(f"{order}QQ", 16, 1) + tag
+        with pytest.raises(InputError, match="50,001 strips or tiles"):
+            handwriting.read(io.BytesIO(big), SHAPE)
+
+
+def test_a_progressive_jpeg_and_a_tiff_of_many_strips_are_read() -> None:
+    image = drawn(SEVEN)
+    for kind, options in (
+        ("JPEG", {"progressive": True}),
+        ("TIFF", {"tiffinfo": {278: 1}}),
+        ("TIFF", {"big_tiff": True}),
+    ):
+        made = handwriting.read(saved(image, kind, **options), SHAPE)
+        assert likeness(made, handwriting.prepare(image, SHAPE)) > 0.99
 
 
 @pytest.mark.parametrize("kind", pictures.FORMATS)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks import serving
 from mnist import __main__ as commands
 from mnist import idx, models
 from mnist.commands import predict, settings
@@ -236,6 +237,16 @@ def test_what_is_not_handwriting_is_only_resized(
     status, printed, complaints = ask(capsys, tmp_path)
     assert (status, complaints) == (0, [])
     assert printed.startswith(f"{tmp_path}/blank.png  ")
+
+
+@pytest.mark.slow
+def test_hostile_files_get_a_line_each_and_little_memory(
+    template: Project, images: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "FILES", 200)
+    refused, memory = serving.hostile_files(template.path, serving.drawing(images[0]))
+    assert refused.values == [200]
+    assert not memory.missed, memory
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from mnist.commands import fingerprint, prove
 from pipeline import again, checkout, files, git, lock, revisions
 from pipeline.errors import InputError
 from tests.conftest import LONG, PATIENCE, STAGES, Project, commit, copy
+from tests.endtoend.test_checkouts import submodule
 from tests.endtoend.test_interruptions import until
 from tests.test_bad_input import contents, run_inside
 
@@ -87,6 +88,14 @@ def test_the_committed_state_is_proved_from_the_raw_data_alone(
     assert lines[-6:-1] == [f"running {stage}" for stage in STAGES]  # though in one of the two the cache has it all
     assert re.fullmatch(r"proved: 8 outputs, \d+ s, on " + re.escape(fingerprint.processor()), lines[-1])
     assert contents(project.path) == before
+
+
+@pytest.mark.slow
+def test_it_is_proved_in_a_submodule_too(run: Run, template: Project, tmp_path: Path) -> None:
+    """Where `.git` is a file, and the repository lies in the outer one's."""
+    said = run(Project(submodule(template, tmp_path)), "prove")
+    assert said.status == 0, said
+    assert said.out.splitlines()[-1].startswith("proved: 8 outputs, ")
 
 
 def pixel(project: Project) -> None:

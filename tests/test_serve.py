@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import serving
 from mnist import predictions
 from mnist.commands import predict
 from tests.conftest import PATIENCE, Project, copy
@@ -116,6 +117,8 @@ BOMB = png(np.zeros((1001, 1000), np.uint8))
         ("/predict?model=nothing", b"", {}, 400, "nothing: no such revision"),
         ("/predict?model=../../etc", b"", {}, 400, "no such revision"),
         ("/predict?model=--help", b"", {}, 400, "no such revision"),
+        ("/predict?model=a%00", b"", {}, 400, "no such revision"),
+        ("/predict?model=a%0Ab", b"", {}, 400, "no such revision"),
         ("/predict", b"", {"Origin": "http://evil.example"}, 403, "Origin"),
         ("/predict", b"", {"Origin": "null"}, 403, "Origin"),
         ("/predict", b"", {"Host": "evil.example"}, 403, "Host"),
@@ -157,6 +160,28 @@ def test_what_does_not_arrive_is_not_waited_for(sent: bytes, port: int) -> None:
                 if b"did not arrive within" in answer:
                     break
         assert answer == b"" or b" 40" in answer.split(b"\r\n")[0]
+
+
+def test_one_who_goes_away_meanwhile_leaves_no_traceback(port: int) -> None:
+    """Else what the server printed at its end would be more than that it ended."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nhalf")
+    assert ask(port, "GET", "/models")[0] == 200
+
+
+def test_a_picture_that_is_announced_as_too_large_need_not_be_sent(port: int) -> None:
+    head = "POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 200001\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_all_kinds_of_hostile_requests_at_once_are_refused_and_the_server_goes_on(
+    root: Project, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "ATTACKS", 400)
+    assert serving.attack(port) == 400
+    assert ask(port, "POST", "/predict", png(np.load(root.path / "data/normalised/test_images.npy")[0]))[0] == 200
 
 
 def test_a_port_in_use_is_named_with_the_option_that_helps(root: Project, port: int) -> None:
@@ -251,6 +276,30 @@ def test_a_seven_drawn_with_the_mouse_is_one_with_either_model_and_can_be_taken_
         page.wait_for_selector(f"#first-answer code:text-is('{prints[1]}')")
         page.click("#undo")
         page.wait_for_selector("#first-answer output", state="detached")
+
+
+def test_the_bars_move_while_a_stroke_grows(browser: Any, port: int) -> None:
+    """Also if each answer comes after the next move, as on a slow machine."""
+    with opened(browser, port) as page:
+        held: list[Any] = []
+        page.route("**/predict*", lambda route: held.append(route))
+
+        def move_and_answer(x: float, y: float) -> None:
+            """Move the pen while an answer is awaited, let that one come, and wait for the next request."""
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8)
+            with page.expect_request("**/predict*"):
+                held[-1].continue_()
+
+        box = page.locator("#canvas").bounding_box()
+        page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
+        with page.expect_request("**/predict*"):
+            page.mouse.down()
+        move_and_answer(0.5, 0.5)  # what is answered now is the first dot, no digit
+        assert page.locator("#first-answer output").count() == 0
+        move_and_answer(0.5, 0.8)
+        assert page.locator("#first-answer output").all_inner_texts() == ["1"]
+        held[-1].continue_()
+        page.mouse.up()
 
 
 def test_a_file_that_is_opened_or_dropped_is_answered(browser: Any, port: int, root: Project, tmp_path: Path) -> None:

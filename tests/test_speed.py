@@ -12,6 +12,7 @@ import torch
 from torch import nn, optim
 
 from mnist import speed
+from mnist.commands import serve
 
 PAGE, LARGEST = 4096, 32 << 20  # bytes
 
@@ -58,6 +59,13 @@ def test_what_a_step_frees_stays_in_the_process_up_to_32_mib(glibc: ctypes.CDLL)
     assert mapped_and_given_back(glibc, LARGEST) == (True, False)
 
 
+def test_the_server_gives_back_what_a_picture_takes(glibc: ctypes.CDLL) -> None:
+    speed.keep_memory()
+    serve.give_memory_back()
+    assert mapped_and_given_back(glibc, serve.LARGE) == (True, False)
+    assert mapped_and_given_back(glibc, LARGEST - PAGE) == (True, False)
+
+
 @pytest.mark.parametrize("library", [SimpleNamespace(), None])
 def test_another_c_library_is_left_as_it_is(library: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """As musl's, which has no mallopt, and where none can be opened."""
@@ -69,6 +77,7 @@ def test_another_c_library_is_left_as_it_is(library: object, monkeypatch: pytest
 
     monkeypatch.setattr(ctypes, "CDLL", opened)
     speed.keep_memory()
+    serve.give_memory_back()
 
 
 @pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])

@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from mnist import handwriting, pictures
 from mnist.commands import fingerprint, predict, serve, trained
@@ -86,13 +87,18 @@ def application(host: str) -> FastAPI:
 
 async def body(request: Request) -> bytes:
     """What a request sends. Raises HTTPException if that is too much, or does not arrive in time."""
+    too_much = HTTPException(413, f"more than {MOST_BYTES:,} bytes; send a smaller picture")
+    if int(request.headers.get("content-length", 0)) > MOST_BYTES:
+        raise too_much  # before any of it is sent, if the other side asks
     content = bytearray()
     try:
         async with asyncio.timeout(serve.SLOWEST):
             async for part in request.stream():
                 content += part
                 if len(content) > MOST_BYTES:
-                    raise HTTPException(413, f"more than {MOST_BYTES:,} bytes; send a smaller picture")
+                    raise too_much
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the picture did not arrive whole") from error  # which nobody reads any more
     except TimeoutError as error:
         raise HTTPException(408, f"the picture did not arrive within {serve.SLOWEST:g} seconds") from error
     return bytes(content)
@@ -151,6 +157,8 @@ def loaded(model: str) -> Any:
         facts = trained.FILE.stat() if trained.FILE.exists() else None
         key: Any = facts and (facts.st_mtime_ns, facts.st_size, facts.st_ino)
     else:
+        if not model.isprintable():
+            raise InputError(f"{model[:100]!r}: no such revision; /models says which there are")
         key = model if COMMIT.fullmatch(model) else git.resolve(model)
     if key not in MODELS:
         network, description = trained.read(model)

@@ -61,7 +61,7 @@ async function ask(panel) {
       const body = given ?? await drawn();
       const response = await fetch(`predict?model=${encodeURIComponent(model)}`, { method: "POST", body });
       const found = await response.json();
-      if (panel.due) continue;
+      if (panel.due && !drawing) continue; // while a stroke grows, the bars move with it, a step behind
       if (response.ok) show(panel, found);
       else { panel.answer.replaceChildren(); status.textContent = found.detail; }
     } catch {
