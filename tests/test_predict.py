@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import serving
+from benchmarks import attacks, serving
 from mnist import __main__ as commands
 from mnist import idx, models
 from mnist.commands import predict, settings
@@ -243,8 +243,8 @@ def test_what_is_not_handwriting_is_only_resized(
 def test_hostile_files_get_a_line_each_and_little_memory(
     template: Project, images: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "FILES", 200)
-    refused, memory = serving.hostile_files(template.path, serving.drawing(images[0]))
+    monkeypatch.setattr(attacks, "FILES", 200)
+    refused, memory = attacks.on_predict(template.path, serving.drawing(images[0]))
     assert refused.values == [200]
     assert not memory.missed, memory
 
@@ -255,5 +255,5 @@ def test_it_imports_no_more_than_it_needs(project: Project) -> None:
     assert done.returncode == 0, done.stderr[-500:]
     modules = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
     assert {"torch", "PIL"} <= modules
-    assert {name.split(".")[0] for name in modules} & {"scipy", "matplotlib", "torchvision", "dvc", "rich"} == set()
+    assert {name.split(".")[0] for name in modules} & {"sklearn", "matplotlib", "torchvision", "dvc", "rich"} == set()
     assert not {"torch._dynamo", "mnist.plots"} & modules

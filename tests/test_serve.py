@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import serving
+from benchmarks import attacks
 from mnist import predictions
 from mnist.commands import predict
 from tests.conftest import PATIENCE, Project, copy
@@ -179,8 +179,8 @@ def test_a_picture_that_is_announced_as_too_large_need_not_be_sent(port: int) ->
 def test_all_kinds_of_hostile_requests_at_once_are_refused_and_the_server_goes_on(
     root: Project, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "ATTACKS", 400)
-    assert serving.attack(port) == 400
+    monkeypatch.setattr(attacks, "ATTACKS", 400)
+    assert attacks.on_server(port) == 400
     assert ask(port, "POST", "/predict", png(np.load(root.path / "data/normalised/test_images.npy")[0]))[0] == 200
 
 
