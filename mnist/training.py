@@ -38,13 +38,13 @@ def train(
     training: dataset.Split,
     validation: dataset.Split | None,
     checkpoint: Checkpoint,
-    report: Callable[[Epoch], None] = lambda _: None,
+    report: Callable[[list[Epoch]], None] = lambda _: None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> list[Epoch]:
     """Train `model` in place, resuming after the last epoch in `checkpoint`; returns one row per epoch.
 
-    `report` is called after an epoch, `advance` after a step. All randomness comes from torch's CPU generator.
-    Raises InputError, naming epoch and step, when the loss or a weight is no longer finite.
+    `report` is told all rows after an epoch, `advance` how many steps there were more. All randomness comes from
+    torch's CPU generator. Raises InputError, naming epoch and step, when the loss or a weight is no longer finite.
     """
     speed.keep_memory()
     images, labels = on_device(training, chosen.device)
@@ -55,6 +55,7 @@ def train(
     schedule = SCHEDULES[chosen.schedule](optimizer, chosen.learning_rate, chosen.epochs * steps(chosen, training))
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
     history = [Epoch(*row) for row in checkpoint.restore(parts)]
+    advance(len(history) * steps(chosen, training))
 
     for epoch in range(len(history) + 1, chosen.epochs + 1):
         model.train()
@@ -75,7 +76,7 @@ def train(
             raise diverged(epoch, len(losses), "the validation loss is")
         history.append(Epoch(epoch, learning_rate, losses.double().mean().item(), *measured))
         checkpoint.save(parts, [tuple(row) for row in history])
-        report(history[-1])
+        report(history)
     return history
 
 

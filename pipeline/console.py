@@ -8,6 +8,7 @@ import io
 import re
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from typer.exceptions import TyperException
 from pipeline import MEMORY
 from pipeline.errors import InputError
 
+QUIET = 30.0  # seconds without a word, where there is no terminal
 STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 REMEDIES = {  # of what the system may refuse
     errno.EACCES: "see who owns it (ls -l) and give yourself access",
@@ -118,9 +120,9 @@ def say(line: object) -> None:
 
 @contextlib.contextmanager
 def progress(label: str, total: int, *, of_bytes: bool = False) -> Iterator[Callable[[int], None]]:
-    """A progress bar, if stderr is a terminal: call what it yields with how much of `total` has been done since."""
+    """A progress bar on stderr, or a line now and then: call what it yields with how much of `total` was done since."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield now_and_then(label, total)
         return
     from rich import progress
     from rich.console import Console
@@ -135,6 +137,20 @@ def progress(label: str, total: int, *, of_bytes: bool = False) -> Iterator[Call
     ) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+def now_and_then(label: str, total: int) -> Callable[[int], None]:
+    """What says how far something is after each QUIET seconds that it takes."""
+    done, said = 0, time.monotonic()
+
+    def advance(more: int) -> None:
+        nonlocal done, said
+        done += more
+        if done < total and time.monotonic() - said >= QUIET:
+            said = time.monotonic()
+            print(f"{label}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+
+    return advance
 
 
 def writable(path: Path | None) -> Path | None:

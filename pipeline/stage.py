@@ -24,6 +24,7 @@ class Run(Generic[Section]):
         self.before = before
         self.key = before.key
         self.outputs: dict[Path, Path] = {}
+        self.shown: set[Path] = set()
 
     def output(self, path: str) -> Path:
         """Where to write the file or folder `path` for now; it gets its name when the stage has succeeded."""
@@ -39,6 +40,18 @@ class Run(Generic[Section]):
         partial = self.output(path)
         partial.mkdir()
         return partial
+
+    def show(self, path: str, write: Callable[[Path], None]) -> None:
+        """Have an output show what there is of it so far, for whoever watches; it goes if the stage fails.
+
+        What lay there before, as when a stage is run by hand, stays until the stage has succeeded.
+        """
+        target = Path(path)
+        if target in self.shown or not target.exists():
+            partial = self.output(path)
+            write(partial)
+            self.shown.add(target)
+            partial.replace(target)
 
     def look(self) -> None:
         """Raise InputError if the inputs are no longer those that the stage began with; for a long one to end early.
@@ -68,11 +81,12 @@ class Run(Generic[Section]):
                 files.remove(target)
             partial.replace(target)
             files.flush(target.parent)
+        self.shown.clear()
 
     def discard(self) -> None:
         """Leave nothing half-written behind."""
-        for partial in self.outputs.values():
-            files.remove(partial)
+        for path in (*self.outputs.values(), *self.shown):
+            files.remove(path)
 
 
 @contextlib.contextmanager

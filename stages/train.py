@@ -3,6 +3,8 @@
 python -m stages.train
 """
 
+import functools
+
 from mnist.hyperparameters import Hyperparameters
 from pipeline import console, stage
 
@@ -23,11 +25,16 @@ def train() -> None:
         model, description = models.create(chosen, statistics, run.key)
         training_split = dataset.load("train")
         validation_split = dataset.load("validation") if sum(statistics.counts["validation"].values()) else None
+
+        def report(epochs: list[history.Epoch]) -> None:
+            run.show("metrics/history.csv", functools.partial(history.write, epochs))
+            console.say(epochs[-1])
+
         with (
             resume.checkpoint(run.key, run.look) as checkpoint,
             console.progress("training", chosen.epochs * training.steps(chosen, training_split)) as advance,
         ):
-            epochs = training.train(model, chosen, training_split, validation_split, checkpoint, console.say, advance)
+            epochs = training.train(model, chosen, training_split, validation_split, checkpoint, report, advance)
         models.write(model, description, run.output("models/model.safetensors"))
         history.write(epochs, run.output("metrics/history.csv"))
         results.write_metrics(history.of_training(epochs), run.output("metrics/train.json"))

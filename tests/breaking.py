@@ -61,6 +61,8 @@ BREAKS = {
     "two digits are one": Break("mnist/handwriting.py", "BRIDGED = 0.04", "BRIDGED = 0.3", "tests/test_handwriting.py -k refused"),
     "one wrong picture is the end": Break("mnist/commands/predict.py", "                continue\n", "                break\n", "tests/test_predict.py -k one_of_many"),
     "states pile up": Break("pipeline/resume.py", "    prune(root)\n", "", "tests/test_resume.py"),
+    "the curve of a training that ended stays": Break("pipeline/stage.py", "*self.shown)", ")", f"{INTERRUPTIONS} -k goes_on"),
+    "the curve is not there before the end": Break("stages/train.py", "            run.show(", "            print(", f"{INTERRUPTIONS} -k goes_on"),
     "half-written files stay": Break("pipeline/stage.py", "            this.discard()", "            pass", f"{INTERRUPTIONS} -k full_disk"),
     "the machine decides on threads": Break("mnist/numerics.py", "torch.set_num_threads(threads)", "pass", "tests/endtoend/test_same_bytes.py -k one_core"),
     "the environment decides on instructions": Break("mnist/numerics.py", PINNED, "        pass", "tests/endtoend/test_same_bytes.py -k environment"),

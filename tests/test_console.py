@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from pipeline import console
 from tests.conftest import ROOT, Project
 from tests.test_leaderboard import History, history, result
 
@@ -94,3 +95,16 @@ def test_what_python_is_told_costs_no_answer(environment: dict[str, str], projec
     done = shell(project, COMPARE, **environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "A and B are right on the same 300 images." in done.stdout
+
+
+def test_without_a_terminal_progress_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with console.progress("training", 2000) as advance:
+        advance(1000)
+    monkeypatch.setattr(console, "QUIET", 0.0)
+    with console.progress("training", 2000) as advance:
+        advance(0)
+        advance(1000)
+        advance(1000)
+    assert capsys.readouterr() == ("", "training: 0 of 2,000\ntraining: 1,000 of 2,000\n")

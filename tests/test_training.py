@@ -380,9 +380,10 @@ def test_going_on_from_a_checkpoint_comes_to_the_same_history_and_weights(
         network = fresh(model)
         torch.manual_seed(2)
 
-        def report(row: Any) -> None:
-            trained.append(row.epoch)
-            if row.epoch == stop_after:
+        def report(rows: list[Epoch]) -> None:
+            assert [row.epoch for row in rows] == [*range(1, len(rows) + 1)]
+            trained.append(len(rows))
+            if len(rows) == stop_after:
                 raise KeyboardInterrupt
 
         try:

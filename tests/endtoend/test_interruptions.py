@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist import history
 from tests.conftest import LONG, SCRIPTS, Project, commit, copy, make_project
 
 pytestmark = pytest.mark.slow
@@ -139,7 +140,7 @@ def test_training_goes_on_from_its_last_epoch_whatever_has_ended_it(
 ) -> None:
     project = copy(long, tmp_path / "project")
     project.repro("normalise")
-    done = 0
+    shown, done = project.path / history.FILE, 0
     for number, status, says in (
         (signal.SIGINT, 130, "error: interrupted\n"),
         (signal.SIGTERM, 143, "error: terminated\n"),
@@ -149,13 +150,18 @@ def test_training_goes_on_from_its_last_epoch_whatever_has_ended_it(
         if done:
             done = after(until(running, "going on after epoch "))
         until(running, f"epoch {done + 3}:")
+        assert len(history.read(shown)) >= done + 3, "the curve can be watched"
         os.killpg(running.pid, number)
         rest, _ = running.communicate()
         assert running.returncode == status
         assert "".join(line for line in rest.splitlines(keepends=True) if not line.startswith("epoch")) == says
-        assert list(project.path.rglob(".*.partial")) == []
         assert not (project.path / "models/model.safetensors").exists()
+        killed = number == signal.SIGKILL
+        assert shown.exists() == killed
+        assert killed or list(project.path.rglob(".*.partial")) == []
         done += 3
+    refused = project.inside("report").stderr
+    assert ": dvc.lock has no metrics/predictions.csv; " in refused, "what a killed run leaves is no result"
     assert after(project.succeed("python", "-m", "stages.train").splitlines()[0]) >= done
     hashes = project.hashes()
     assert {path: hashes[path] for path in hashes if path in uninterrupted} == {

@@ -54,6 +54,8 @@ class Run:
         self.params, self.key = section, key
     def look(self):
         pass
+    def show(self, path, write):
+        pass
     def output(self, path):
         pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
         return pathlib.Path(path)
