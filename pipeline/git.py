@@ -100,7 +100,8 @@ def contents(names: list[tuple[str, str]]) -> Iterator[bytes | None]:
 
 def objects(names: Iterable[str]) -> Iterator[bytes | None]:
     """The content of each file that git knows by such a name; None if there is none."""
-    stream = io.BytesIO(checked("cat-file", "--batch", given="".join(f"{name}\n" for name in names).encode()))
+    given = "".join(f"{name}\n" for name in names).encode()
+    stream = io.BytesIO(checked("cat-file", "--batch", given=given))
     while header := stream.readline():
         if header.endswith(b" missing\n"):
             yield None

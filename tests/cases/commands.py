@@ -78,7 +78,7 @@ COMMANDS = [
     Case("a model that is not of handwriting", "mnist stress", model(lambda _, description: description.update(handwriting=False)),
          "workspace: its model is of small, no handwriting; name"),
     Case("no model yet", "mnist stress", gone(MODEL), "model.safetensors: no model yet; "),
-    Case("test images of another size", "mnist stress", array(f"{READY}/test_images.npy", lambda images: images[:, 4:]),
+    Case("test images of another size", "mnist stress --images 9 --times 1", array(f"{READY}/test_images.npy", lambda images: images[:, 4:]),
          "its model does not fit its test images; `dvc repro` trains one", remedy=("dvc repro",)),
     Case("no command", "mnist", lambda _: None, r"\(see --help\)", 2),
     Case("an unknown command", "mnist chekc", lambda _: None, r"chekc.*\(see --help\)", 2),

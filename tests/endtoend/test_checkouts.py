@@ -233,7 +233,7 @@ def test_without_any_run_leaderboard_shows_the_first_that_is_committed(clone: Ch
     clone.git("checkout", "-q", "--orphan", "empty")
     clone.git("rm", "-q", "--cached", "dvc.lock", "metrics/train.json", "metrics/evaluate.json")
     clone.git("commit", "-q", "-m", "nothing has run")
-    clone.follow(clone.refused("leaderboard", "no commit or experiment has dvc.lock and metrics/evaluate.json; "))
+    clone.follow(clone.refused("leaderboard", "no commit or experiment has dvc.lock and metrics/train.json; "))
     clone.git("add", "dvc.lock", "metrics")
     clone.git("commit", "-q", "-m", "run")
     clone.right("leaderboard", "accuracy")

@@ -90,19 +90,21 @@ def outputs(lock: str) -> list[tuple[str, str]]:
     return re.findall(r"path: ((?:data|models|metrics)/\S+)\n +hash: md5\n +md5: (\S+)", lock)
 
 
-def test_an_experiment_in_a_folder_of_its_own(cnn: tuple[Project, dict[str, str]], tmp_path: Path) -> None:
+def test_two_experiments_at_the_same_time_each_in_a_folder_of_its_own(
+    cnn: tuple[Project, dict[str, str]], tmp_path: Path
+) -> None:
     project, _ = cnn
-    other = clone(project, tmp_path / "other")
+    other = clone(project, tmp_path / "other")  # without a cache from which the results could come
     other.succeed("git", "config", "user.name", "test")
     other.succeed("git", "config", "user.email", "test@example.org")
-    other.succeed("dvc", "exp", "run", "--queue", "--name", "again", "-S", "plot.images=3")
-    other.succeed("dvc", "exp", "run", "--run-all")
-    ref = other.succeed("git", "for-each-ref", "--format=%(objectname)", "refs/exps/*/*/again").strip()
-    again, before = (outputs(other.succeed("git", "show", f"{commit}:dvc.lock")) for commit in (ref, "HEAD"))
-    assert len(before) > 10
-    assert [entry for entry in again if entry not in before] == [
-        entry for entry in again if entry[0] == "metrics/plots"
-    ], "only the pictures were asked to differ"
+    other.succeed("dvc", "exp", "run", "--queue", "-S", "plot.images=3,4")
+    other.succeed("dvc", "exp", "run", "--run-all", "--jobs", "2")
+    refs = other.succeed("git", "for-each-ref", "--format=%(objectname)", "refs/exps/*/*/*").split()
+    before, *both = (outputs(other.succeed("git", "show", f"{commit}:dvc.lock")) for commit in ("HEAD", *refs))
+    assert (len(both), len(before)) == (2, 16)
+    for found in both:
+        differing = [path for path, md5 in found if (path, md5) not in before]
+        assert differing == ["metrics/plots"], "only the pictures were asked to differ"
 
 
 def test_the_committed_lock_is_that_of_the_code_and_the_parameters(tmp_path: Path) -> None:
