@@ -115,6 +115,7 @@ def test_the_gate_of_recipes_judges_by_them_and_the_last_sentence_says_so(projec
         run_again(project, seed, answers(correct))
     # this one network of B is better, its recipe is not
     project.mnist("compare", "better", "HEAD", "--gate")
+    project.mnist("compare", "HEAD", "better", "--gate-recipe")
     assert "that may be the chance of seeds and images" in project.mnist("compare", "better", "HEAD", "--gate-recipe")
     run_again(project, 3, answers(208))
     run_again(project, 4, answers(199))
