@@ -85,7 +85,10 @@ def experiments_and_commits() -> list[str]:
     listed = run("for-each-ref", "--format=%(committerdate:unix) %(objectname) %(refname)", "refs/exps").splitlines()
     commits = [line.split(maxsplit=2) for line in listed]
     found = [(int(date), commit) for date, commit, ref in commits if EXPERIMENTS.fullmatch(ref)]
-    found += [(int(date), commit) for date, commit in map(str.split, run("log", "--format=%ct %H").splitlines())]
+    found += [
+        (int(date), commit)
+        for date, commit in map(str.split, run("log", "--no-show-signature", "--format=%ct %H").splitlines())
+    ]
     return [commit for _, commit in sorted(found, key=lambda entry: -entry[0])]
 
 
@@ -160,6 +163,8 @@ def checked(*arguments: str, given: bytes = b"", environment: dict[str, str] | N
         reason = " ".join(done.stderr.decode(errors="replace").split()) or "failed"
         if arguments[0] == "cat-file":
             reason += "; a partial clone needs its remote for what it lacks: run again when git can reach it"
+        elif arguments[0] == "notes":
+            reason += "; nothing was noted or shown, run again when git can"
         elif "safe.directory" not in reason:  # there git names the remedy
             reason += "; runs are compared in a git repository with a commit"
         raise InputError(f"git {arguments[0]}: {reason}")

@@ -16,7 +16,9 @@ def redefined(entry: Any, stage: lock.Stage, tree: dict[str, Any]) -> Iterator[s
     if filled(entry.get("cmd"), tree) != stage.cmd:
         yield "cmd"
     known = {os.path.normpath(dep.path) for dep in stage.deps}
-    yield from (f"{dep} is new" for dep in entry.get("deps") or [] if os.path.normpath(filled(dep, tree)) not in known)
+    for dep in entry.get("deps") or []:
+        if os.path.normpath(str(filled(dep, tree))) not in known:
+            yield f"{dep} is new"
     for given in entry.get("params") or []:
         for file, keys in (given if isinstance(given, dict) else {str(params.FILE): [given]}).items():
             yield from (f"{key} is new" for key in keys or [] if key not in stage.params.get(file, {}))

@@ -40,9 +40,10 @@ def compare(
     both = runs.read(a), runs.read(b)
     found = between(*both)
     recipes = found["recipes"]
-    if gate_recipe and recipes is None:
+    if gate_recipe and recipes is None and not repeats.same(*both):
         raise InputError(
-            f"{a} and {b}: --gate-recipe needs two recipes with two seeds each; run more: dvc exp run -S train.seed=1"
+            f"{a} and {b}: --gate-recipe needs the results of two seeds of each recipe; run the one that lacks them "
+            "with another seed: dvc exp run -S train.seed=1"
         )
     print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found)))
     if images:

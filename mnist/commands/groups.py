@@ -19,7 +19,6 @@ SEED = "train.seed"
 DATA = "data/raw"
 CODE = "code"  # and libraries
 METRICS = "metrics/train.json"
-SPLIT = (DATA, "normalise.validation", "normalise.seed")  # which images are held out
 
 
 class Measured(BaseModel):
@@ -29,6 +28,14 @@ class Measured(BaseModel):
 
     validation_accuracy: Annotated[float, Field(ge=0, le=1)] | None
     validation_loss: float | None
+
+
+class Split(NamedTuple):
+    """What the validation images depend on: the data, how many are held out, and by which seed."""
+
+    data: Any
+    images: Any
+    seed: Any
 
 
 class Result(NamedTuple):
@@ -47,9 +54,9 @@ class Group:
     runs: list[Result] = field(default_factory=list)
 
     @property
-    def split(self) -> tuple[Any, ...]:
-        """What the validation images depend on; only on the same ones are recipes held against each other."""
-        return tuple(self.parameters.get(key) for key in SPLIT)
+    def split(self) -> Split:
+        """Its validation images; only on the same ones are recipes held against each other."""
+        return split(self.parameters)
 
     def values(self, name: str) -> list[float]:
         """The `accuracy` or the `loss` of each run."""
@@ -139,3 +146,17 @@ def identity(made: lock.Lock) -> dict[str, Any]:
 def recipe(identity: dict[str, Any]) -> dict[str, Any]:
     """What a run is told apart by but for its seed."""
     return {key: value for key, value in identity.items() if key != SEED}
+
+
+def split(parameters: dict[str, Any]) -> Split:
+    """Which images a run with these parameters was validated on."""
+    return Split(*(parameters.get(key) for key in (DATA, "normalise.validation", "normalise.seed")))
+
+
+def split_of_head() -> Split:
+    """The validation images of the current commit."""
+    content = next(git.contents([("HEAD", str(lock.FILE))]))
+    try:
+        return split(identity(lock.parse(content)) if content else {})
+    except InputError:  # a damaged one has none
+        return split({})

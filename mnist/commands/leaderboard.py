@@ -5,8 +5,10 @@ recipe that was chosen, and git notes that.
 """
 
 import csv
+import hashlib
 import io
 import json
+import re
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -23,8 +25,9 @@ from pipeline.errors import InputError
 TEST = "metrics/evaluate.json"
 SIGNIFICANT = 0.05
 LOOKED = "looked at the test images"
+CHANCE = {"accuracy": "seeds and images", "loss": "seeds, on these images"}
 LOOKS = {
-    False: "It is the first look at them.",
+    False: "It is the first such look at them.",
     True: "So far {} recipes were looked at there: the best of these would be partly luck.",
 }
 Measure = Literal["accuracy", "loss"]
@@ -44,7 +47,7 @@ def leaderboard(
     """
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other; give one")
-    ranked = order(groups.known(), by)
+    ranked = order(groups.known(), by, groups.split_of_head())
     table = rows(ranked, by)
     if test:
         for row in table:
@@ -74,10 +77,10 @@ class Look(BaseModel):
     looks: int
 
 
-def order(found: list[Group], by: Measure) -> list[Group]:
-    """Recipes by their means, best first; those with other validation images come after, the newest first."""
+def order(found: list[Group], by: Measure, first: groups.Split) -> list[Group]:
+    """Recipes by their means, best first; those on other validation images than `first` come after it."""
     sign = 1 if by == "loss" else -1
-    splits = list(dict.fromkeys(group.split for group in found))
+    splits = [first, *dict.fromkeys(group.split for group in found)]
     return sorted(found, key=lambda group: (splits.index(group.split), sign * np.mean(group.values(by))))
 
 
@@ -91,7 +94,10 @@ def rows(ranked: list[Group], by: Measure) -> list[dict[str, Any]]:
     p_values: list[float | None] = []
     for split in dict.fromkeys(group.split for group in ranked):
         results = [group.values(by) for group in ranked if group.split == split]
-        p_values += seeds.worse_than_best([[-x for x in each] for each in results] if by == "loss" else results)
+        if by == "loss":
+            p_values += seeds.worse_than_best([[-x for x in each] for each in results], None)
+        else:
+            p_values += seeds.worse_than_best(results, split.images)
     table = []
     for group, p in zip(ranked, p_values, strict=True):
         (accuracy, accuracy_std), (loss, loss_std) = (seeds.spread(group.values(name)) for name in ("accuracy", "loss"))
@@ -113,25 +119,33 @@ def rows(ranked: list[Group], by: Measure) -> list[dict[str, Any]]:
 def look(group: Group) -> Look:
     """A recipe's accuracy on the test images, of which git keeps a note at HEAD: `git log` shows it.
 
-    Seen again, the same figures are no new look. Raises InputError if a run has none that its lock records.
+    Seen again, the same recipe is no other choice. Raises InputError if a run has none that its lock records, or was
+    measured by other code than the rest.
     """
     commits = [run.commit for run in group.runs]
     files = git.contents([(commit, path) for commit in commits for path in (str(lock.FILE), TEST)])
     found = [tested(commit, text, metrics) for commit, text, metrics in zip(commits, files, files, strict=True)]
-    mean, deviation = seeds.spread(found)
-    these = f"{LOOKED} of {group.parameters[groups.DATA]}: "
-    ours = f"{these}{figure(mean, deviation)} ({', '.join(commit[:7] for commit in commits)})"
-    looks = {line for note in git.notes() for line in note.splitlines() if line.startswith(these)}
-    if ours not in looks:
+    if len({code for _, code in found}) > 1:
+        raise InputError(
+            f"{', '.join(commit[:7] for commit in commits)}: measured by different code; `dvc repro` there"
+        )
+    mean, deviation = seeds.spread([accuracy for accuracy, _ in found])
+    recipe = hashlib.sha256(json.dumps(group.parameters, sort_keys=True).encode()).hexdigest()[:7]
+    these = f"{LOOKED} of {group.split.data}: recipe "
+    ours = f"{these}{recipe}, {len(commits)} runs, accuracy {figure(mean, deviation)}"
+    looks = [match for note in git.notes() for match in re.finditer(rf"^{these}(\w{{7}}), \d+ runs, .*$", note, re.M)]
+    if ours not in [match[0] for match in looks]:
         git.note(ours)
-    return Look(test_accuracy_mean=mean, test_accuracy_std=deviation, looks=len(looks | {ours}))
+    return Look(
+        test_accuracy_mean=mean, test_accuracy_std=deviation, looks=len({recipe, *(match[1] for match in looks)})
+    )
 
 
-def tested(commit: str, text: bytes | None, metrics: bytes | None) -> float:
-    """The accuracy on the test images that a commit records."""
+def tested(commit: str, text: bytes | None, metrics: bytes | None) -> tuple[float, str]:
+    """The accuracy on the test images that a commit records, and a hash of the code that measured it."""
     try:
-        if text and metrics and lock.parse(text).outputs().get(TEST) == lock.digest(metrics):
-            return Tested.model_validate_json(metrics).accuracy
+        if text and metrics and (made := lock.parse(text)).outputs().get(TEST) == lock.digest(metrics):
+            return Tested.model_validate_json(metrics).accuracy, made.versions(TEST)
     except ValidationError:
         pass
     raise InputError(f"{commit[:7]}: has no {TEST} that its {lock.FILE} records; `dvc repro` there and commit both")
@@ -151,6 +165,7 @@ def show(table: list[dict[str, Any]], by: Measure) -> None:
     """Print the rows as a table as wide as the terminal; in a narrow one names are folded, never figures."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     shown.add_column("parameters", overflow="fold")
@@ -159,7 +174,7 @@ def show(table: list[dict[str, Any]], by: Measure) -> None:
     for row in table:
         parameters = "\n".join(f"{key}: {value}" for key, value in row["params"].items())
         shown.add_row(
-            parameters,
+            Text(parameters),
             str(row["n"]),
             figure(row["accuracy_mean"], row["accuracy_std"]),
             figure(row["loss_mean"], row["loss_std"]),
@@ -168,7 +183,7 @@ def show(table: list[dict[str, Any]], by: Measure) -> None:
         )
     Console().print(shown)
     print("on the validation images: mean ± standard deviation over seeds")
-    print(f"best? no: worse in {by} than the best that was picked, by more than chance (p < 0.05, Tamhane's T2)")
+    print(f"best? no: worse than the best that was picked, by more than the chance of {CHANCE[by]}; p by Tamhane's T2")
     if looks := table[0].get("looks"):
         reached = figure(table[0]["test_accuracy_mean"], table[0]["test_accuracy_std"])
         print(f"the first on the test images: {reached}; noted in git. {LOOKS[looks > 1].format(looks)}")

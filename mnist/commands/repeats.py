@@ -21,7 +21,7 @@ def of(a: Run, b: Run) -> dict[str, Any] | None:
     recipes = [groups.recipe(identity) for identity in identities]
     if recipes[0] == recipes[1]:
         return None
-    known = list(groups.recorded())
+    known = list(groups.recorded(groups.aside))
     right = []
     for run, identity, recipe in zip((a, b), identities, recipes, strict=True):
         others = [each for each in known if each.recipe == recipe and each.identity != identity]
@@ -42,11 +42,18 @@ def of(a: Run, b: Run) -> dict[str, Any] | None:
     }
 
 
+def same(a: Run, b: Run) -> bool:
+    """Whether two runs are of one recipe."""
+    ours, theirs = (groups.recipe(groups.identity(revisions.Revision(run.revision).lock)) for run in (a, b))
+    return ours == theirs
+
+
 def read(commit: str) -> Run | None:
-    """A run of a commit; None if its results are gone, or out of date."""
+    """A run of a commit; None, with a line on stderr, if its results are gone or out of date."""
     try:
         return runs.read(commit)
-    except InputError:
+    except InputError as error:
+        groups.aside(f"{commit[:7]}: left out of its recipe; {error}")
         return None
 
 
