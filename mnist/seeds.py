@@ -41,17 +41,19 @@ def worse_than_best(recipes: list[list[float]], images: int | None) -> list[floa
 def p_value(ours: list[float], theirs: list[float], images: int | None) -> float | None:
     """Two-sided p that two recipes reach the same mean; None if their spread over seeds is not known.
 
-    By Welch's t, with the fewest degrees of freedom that it can have: as many as he gives are too many where one recipe
-    has two or three runs and the other many.
+    By Welch's t. Where one recipe has fewer runs than the other, with the fewest degrees of freedom that it can have:
+    as many as he gives are too many for two runs against ten.
     """
     if min(len(ours), len(theirs)) < 2 or np.ptp(ours) == np.ptp(theirs) == 0:
         return None
     from scipy import stats  # takes a moment
 
-    by_seeds = sum(np.var(results, ddof=1) / len(results) for results in (ours, theirs))
+    each = [np.var(results, ddof=1) / len(results) for results in (ours, theirs)]
+    by_seeds = sum(each)
     by_images = (2 - np.mean(ours) - np.mean(theirs)) / images if images else 0.0
     variance = by_seeds + by_images
-    freedom = (min(len(ours), len(theirs)) - 1) * (variance / by_seeds) ** 2
+    fewest = min(len(ours), len(theirs)) - 1
+    freedom = fewest * variance**2 / (sum(np.square(each)) if len(ours) == len(theirs) else by_seeds**2)
     return float(2 * stats.t.sf(abs(np.mean(ours) - np.mean(theirs)) / np.sqrt(variance), freedom))
 
 
