@@ -8,7 +8,7 @@ import typer
 
 from mnist import predictions
 from mnist.commands import repeats, runs
-from mnist.commands.figures import plain, signed
+from mnist.commands.figures import in_points, plain, signed
 from mnist.commands.runs import IDLE, Run
 from pipeline import console
 from pipeline.errors import InputError
@@ -115,18 +115,13 @@ def significant(found: dict[str, Any]) -> bool:
 
 def sentence(found: dict[str, Any]) -> str:
     """What a comparison means, for a person."""
-    points, low, high = (100 * found[name] for name in ("accuracy_difference", "difference_low", "difference_high"))
     if found["only_a_right"] == found["only_b_right"] == 0:
         return f"A and B are right on the same {found['n']:,} images."
     if not significant(found):
-        return (
-            f"B differs by {signed(points, 2)} points, 95 % between {signed(low, 2)} and {signed(high, 2)}; "
-            f"on these {found['n']:,} images that may be chance."
-        )
-    better, low, high = ("better", low, high) if points > 0 else ("worse", -high, -low)
+        return f"B {in_points(found, certain=False)}; on these {found['n']:,} images that may be chance."
     return (
-        f"B is {better} by {plain(abs(points), 2)} points, 95 % between {plain(low, 2)} and {plain(high, 2)}; "
-        f"this is more than chance on these {found['n']:,} images; it does not say how another seed would do."
+        f"B {in_points(found, certain=True)}; this is more than chance on these {found['n']:,} images; "
+        "it does not say how another seed would do."
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mnist import seeds
 from mnist.commands import groups, runs
-from mnist.commands.figures import plain, signed
+from mnist.commands.figures import in_points, plain, signed
 from mnist.commands.runs import Run
 from pipeline import revisions
 from pipeline.errors import InputError
@@ -17,14 +17,14 @@ def of(a: Run, b: Run) -> dict[str, Any] | None:
 
     None if one of them has a single run, or both are the same. Runs whose predictions are gone do not count.
     """
-    identities = [groups.identity(revisions.Revision(run.revision).lock) for run in (a, b)]
+    identities = [identity(run) for run in (a, b)]
     recipes = [groups.recipe(identity) for identity in identities]
     if recipes[0] == recipes[1]:
         return None
     known = list(groups.recorded(groups.aside))
     right = []
-    for run, identity, recipe in zip((a, b), identities, recipes, strict=True):
-        others = [each for each in known if each.recipe == recipe and each.identity != identity]
+    for run, own, recipe in zip((a, b), identities, recipes, strict=True):
+        others = [each for each in known if each.recipe == recipe and each.identity != own]
         found = [run, *filter(None, (read(each.commit) for each in others))] if others else [run]
         right.append(np.array([each.predictions.predicted == each.predictions.actual for each in found]))
     if min(map(len, right)) < 2:
@@ -44,8 +44,12 @@ def of(a: Run, b: Run) -> dict[str, Any] | None:
 
 def same(a: Run, b: Run) -> bool:
     """Whether two runs are of one recipe."""
-    ours, theirs = (groups.recipe(groups.identity(revisions.Revision(run.revision).lock)) for run in (a, b))
-    return ours == theirs
+    return groups.recipe(identity(a)) == groups.recipe(identity(b))
+
+
+def identity(run: Run) -> dict[str, Any]:
+    """What a run is told apart by."""
+    return groups.identity(revisions.Revision(run.revision).lock)
 
 
 def read(commit: str) -> Run | None:
@@ -74,14 +78,6 @@ def lines(found: dict[str, Any], width: int) -> list[str]:
 
 def sentence(found: dict[str, Any]) -> str:
     """What that means, for a person."""
-    points, low, high = (100 * found[name] for name in ("accuracy_difference", "difference_low", "difference_high"))
-    if low <= 0 <= high:
-        return (
-            f"The recipe of B differs by {signed(points, 2)} points, 95 % between {signed(low, 2)} and "
-            f"{signed(high, 2)}; that may be the chance of seeds and images."
-        )
-    better, low, high = ("better", low, high) if points > 0 else ("worse", -high, -low)
-    return (
-        f"The recipe of B is {better} by {plain(abs(points), 2)} points, 95 % between {plain(low, 2)} and "
-        f"{plain(high, 2)}; this is more than the chance of seeds and images."
-    )
+    if found["difference_low"] <= 0 <= found["difference_high"]:
+        return f"The recipe of B {in_points(found, certain=False)}; that may be the chance of seeds and images."
+    return f"The recipe of B {in_points(found, certain=True)}; this is more than the chance of seeds and images."
