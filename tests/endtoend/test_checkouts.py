@@ -540,3 +540,18 @@ def test_a_training_leaves_nothing_to_commit_in_a_larger_repository(origin: Proj
     project.succeed("python", "-m", "stages.train", DVC_ROOT=str(tmp_path))  # as DVC sets it
     assert list((tmp_path / ".resume").glob("*/state"))
     assert project.succeed("git", "status", "--porcelain", "--untracked-files=all") == ""
+
+
+@pytest.mark.skipif(shutil.which("git-lfs") is None, reason="needs git-lfs, Debian's package of that name")
+def test_data_that_git_lfs_keeps_are_named_until_they_are_pulled(
+    fresh: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outer = f"file://{fresh.path}"
+    fresh.succeed("git", "lfs", "install", "--local")
+    fresh.succeed("git", "lfs", "track", "data/small/*-ubyte")
+    commit_all(fresh, "data by Git LFS")
+    fresh.succeed("git", "clone", "-q", outer, str(tmp_path / "clone"), GIT_LFS_SKIP_SMUDGE="1")
+    clone = Checkout(tmp_path / "clone", monkeypatch)
+    clone.succeed("git", "lfs", "install", "--local")
+    clone.follow(clone.refused("check", "train-images-idx3-ubyte: a pointer of Git LFS"))
+    clone.right("check", "data/small: 1,200 training images, ok")
