@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline import checkout, definition, files, git, lock, params, pins, yaml12
+from pipeline import checkout, definition, files, lock, params, pins, processes, yaml12
 from pipeline.errors import InputError
 from pipeline.revisions import Revision
 
@@ -106,10 +106,10 @@ def repro(revision: Revision, folder: Path, project: Path, say: Callable[[str], 
                     if begins := re.match(r"Running stage '(.*)':$", line):  # and DVC has recorded those before
                         say(begins[1])
                         if found := difference(revision.lock, made(project), whole=False):
-                            git.end(process.pid)
+                            processes.end(process.pid)
                             return found
             except BaseException:  # a signal as well
-                git.end(process.pid)
+                processes.end(process.pid)
                 raise
         if process.returncode:
             errors = [line for line in said if line.lower().startswith("error: ")]

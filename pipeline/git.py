@@ -1,6 +1,5 @@
 """What git knows: commits, branches, tags, and the experiments that DVC keeps as refs. Nothing else runs git."""
 
-import contextlib
 import io
 import os
 import re
@@ -8,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pipeline import processes
 from pipeline.errors import InputError, suggestion
 
 EXPERIMENTS = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)")
@@ -181,7 +181,7 @@ def execute(
             try:
                 output, errors = process.communicate(given, timeout=PATIENCE)
             except BaseException:  # a signal as well
-                end(process.pid)
+                processes.end(process.pid)
                 raise
     except FileNotFoundError as error:
         raise InputError("git: not found on PATH; install it (on Debian or Ubuntu: apt-get install git)") from error
@@ -191,16 +191,3 @@ def execute(
             "come is kept"
         ) from error
     return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
-
-
-def end(pid: int) -> None:
-    """Kill a process and those that it has started: what git asks for the objects of a remote would wait on."""
-    import psutil
-
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        started = process.children(recursive=True)
-        for each in [*started, process]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
-        psutil.wait_procs(started, timeout=5)  # seconds; the caller waits for the first

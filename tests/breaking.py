@@ -167,7 +167,7 @@ BREAKS = {
     "a frozen stage is to be run by dvc repro alone": Break("pipeline/revisions.py", 'frozen") is True]', 'frozen") is None]', f"{CHECKOUTS} -k 'leads_there and shallow'"),
     "what git cannot fetch ends in a traceback": Break("pipeline/git.py", 'io.BytesIO(checked("cat-file", "--batch", given=given))', 'io.BytesIO(execute("cat-file", "--batch", given=given).stdout)', f"{CHECKOUTS} -k remote_is_gone"),
     "one of several commits is taken": Break("pipeline/git.py", "if len(found) > 1:", "if len(found) > 9:", f"{CHECKOUTS} -k several_things"),
-    "what git has started stays": Break("pipeline/git.py", "[*started, process]", "[process]", f"{CHECKOUTS} -k one_signal"),
+    "what git has started stays": Break("pipeline/processes.py", "[*started, process]", "[process]", f"{CHECKOUTS} -k one_signal"),
     "a signal does not end a wait for a remote": Break("pipeline/console.py", "raise Stopped(number)", "pass", f"{CHECKOUTS} -k one_signal"),
     "a shallow clone stays one": Break("pipeline/git.py", "git fetch --unshallow --tags", "git fetch --tags", "tests/test_compare.py -k shallow"),
     "line ends are converted": Break("pipeline/git.py", 'yield content if', 'yield content.replace(b"\\n", b"\\r\\n") if', f"{CHECKOUTS} -k line_ends"),
