@@ -4,6 +4,7 @@ The machinery is no part of it, as it decides no result.
 """
 
 import ast
+import functools
 import importlib.util
 import re
 import sys
@@ -46,20 +47,25 @@ def behind(command: str | list[str]) -> set[Path]:
     return found
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path) -> frozenset[str]:
     """The dotted names that a file imports, anywhere in it. Raises InputError if Python could not read it either."""
-    package = ".".join(path.parent.parts)
-    names: set[str] = set()
     try:
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-                names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+        return names_in(path.read_bytes(), ".".join(path.parent.parts))
     except (SyntaxError, ImportError) as error:
         raise InputError(f"{path}: {error}; fix it, or `git restore {path}`") from error
-    return names
+
+
+@functools.cache  # a module is behind several stages
+def names_in(source: bytes, package: str) -> frozenset[str]:
+    """The dotted names that the source of a module in a package imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
 
 
 def files(names: Iterable[str]) -> set[Path]:
