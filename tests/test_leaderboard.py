@@ -360,6 +360,43 @@ def test_a_choice_without_test_results_is_refused_and_not_noted(history: History
     assert history.run("git", "notes", "list").stdout == ""
 
 
+def test_runs_that_other_code_has_measured_have_no_mean_on_the_test_images(history: History) -> None:
+    digest = re.findall(r"path: mnist/metrics.py\n +hash: md5\n +md5: (\w+)", history.lock)[0]
+    result(history, 0.9, seed=0)
+    result(history, 0.92, seed=1, edit=(digest, "a" * 32))
+    done = history.inside("leaderboard", "--test")
+    commits = history.succeed("git", "log", "--format=%H").split()
+    says = f"{', '.join(commit[:7] for commit in commits)}: measured by different code; `dvc repro` there"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {says}\n")
+
+
+def test_recipes_on_the_validation_images_of_head_come_first(history: History) -> None:
+    easier = ("validation: 5000", "validation: 100")
+    for seed in (0, 1):
+        result(history, 0.9 + seed / 100, seed)
+    result(history, 0.99, seed=0, edit=easier)
+    history.succeed("git", "update-ref", f"refs/exps/{'0' * 2}/{'0' * 38}/easier", "main")  # as if an experiment
+    for head, last in (("main~1", 0.99), ("main", 0.905)):
+        history.succeed("git", "checkout", "-q", "--detach", head)
+        ranked = leaderboard.order(groups.known(), "accuracy", groups.split_of_head())
+        assert mean(ranked[-1].values("accuracy")) == pytest.approx(last)
+
+
+def test_a_look_that_git_cannot_note_is_not_shown(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    result(history, 0.9, seed=0)
+    for name in ("name", "email"):
+        history.succeed("git", "config", "--unset", f"user.{name}")
+        monkeypatch.delenv(f"GIT_AUTHOR_{name.upper()}", raising=False)
+        monkeypatch.delenv(f"GIT_COMMITTER_{name.upper()}", raising=False)
+    history.succeed("git", "config", "user.useConfigOnly", "true")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    done = history.inside("leaderboard", "--test")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        r"error: git notes: .*user.email.*; nothing was noted .*, run again when git can\n", done.stderr
+    )
+
+
 @pytest.mark.slow
 def test_a_project_without_results_says_how_to_get_them(fresh: Project) -> None:
     done = fresh.inside("leaderboard")

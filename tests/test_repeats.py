@@ -127,3 +127,19 @@ def test_the_gate_of_recipes_judges_by_them_and_the_last_sentence_says_so(projec
     assert re.search(r"The recipe of B is worse by \d+\.\d\d points, 95 % between .*; this is more than", done.stdout)
     assert "accuracy over seeds" in done.stdout
     project.mnist("compare", "HEAD", "better", "--gate-recipe")
+
+
+@pytest.mark.slow
+def test_a_run_whose_predictions_are_gone_is_left_out_of_its_recipe(project: Project) -> None:
+    run_again(project, 1, answers(200))
+    run_again(project, 2, answers(203))
+    project.succeed("git", "rm", "-q", "--cached", str(FILE))
+    project.succeed("git", "commit", "-q", "--amend", "--no-edit")  # a cache never had them
+    gone = project.succeed("git", "rev-parse", "HEAD")[:7]
+    run_again(project, 3, answers(196))
+    other_recipe(project)
+    for seed, correct in ((1, 262), (2, 258)):
+        run_again(project, seed, answers(correct))
+    done = project.inside("compare", "HEAD~2", "HEAD", "--json")
+    assert re.fullmatch(rf"{gone}: left out of its recipe; {gone}.*\n", done.stderr)
+    assert json.loads(done.stdout)["recipes"]["a"]["n"] == 3, "with the project's own run"
