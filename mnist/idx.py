@@ -7,10 +7,11 @@ Described by Yann LeCun on the page where MNIST first appeared, yann.lecun.com/e
 import contextlib
 import gzip
 import math
+import shlex
 import shutil
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,15 @@ UINT8 = 0x08
 CHUNK = 1 << 20  # bytes
 LARGEST_SIDE = 4096  # pixels
 GZIP, PLAIN = b"\x1f\x8b", b"\0\0\x08"  # how files begin
+ELEMENTS = {  # by the third byte of a file
+    0x08: "unsigned bytes",
+    0x09: "signed bytes",
+    0x0B: "16-bit integers",
+    0x0C: "32-bit integers",
+    0x0D: "32-bit floats",
+    0x0E: "64-bit floats",
+}
+MEANT = {1: "labels", 3: "images", 4: "images in colour"}  # by the fourth, the number of dimensions
 KINDS = {  # how others begin, of those that are given for IDX files: what they are, and what to do
     b"PK": ("a zip archive", "unzip it"),
     b"BZh": ("packed by bzip2", "bunzip2 it"),
@@ -61,19 +71,8 @@ def header(stream: IO[bytes], source: Path, dimensions: int) -> tuple[bytes, tup
     if len(head) < length:
         raise InputError(f"{source}: {len(head)} bytes are too few for the header of an IDX file; fetch it again")
     magic, *shape = struct.unpack(f">{1 + dimensions}I", head)
-    expected = UINT8 << 8 | dimensions
-    if magic != expected:
-        if head.startswith(GZIP):
-            twice = source.suffix == ".gz"
-            raise InputError(
-                f"{source}: " + ("gzipped twice; gunzip it once" if twice else "gzip; add .gz to its name")
-            )
-        if other := kind(head):
-            raise InputError(f"{source}: {other}")
-        raise InputError(
-            f"{source}: starts with {magic:#010x} where an IDX file of {'images' if dimensions > 1 else 'labels'} "
-            f"starts with {expected:#010x}; is it the right file?"
-        )
+    if magic != UINT8 << 8 | dimensions:
+        raise InputError(f"{source}: {unlike(head, source, dimensions)}")
     if not shape[0]:
         raise InputError(f"{source}: holds nothing, its header says 0; fetch it again")
     if any(not 1 <= side <= LARGEST_SIDE for side in shape[1:]):
@@ -82,6 +81,31 @@ def header(stream: IO[bytes], source: Path, dimensions: int) -> tuple[bytes, tup
             "are possible; fetch it again"
         )
     return head, tuple(shape)
+
+
+def unlike(head: bytes, source: Path, dimensions: int) -> str:
+    """What a file is that does not begin as an IDX file of bytes with so many dimensions does, and what to do."""
+    name = shlex.quote(str(source))
+    if head.startswith(GZIP):
+        if source.suffix != ".gz":
+            return f"gzip, without .gz at the end of its name; `mv {name} {name}.gz`"
+        plain = shlex.quote(str(source.with_suffix("")))
+        return f"gzipped twice; `gunzip {name} && mv {plain} {name}`"
+    if other := kind(head):
+        return other
+    wanted = f"{MEANT[dimensions]} are expected"
+    if head[:2] == b"\0\0" and head[2] in ELEMENTS and 1 <= head[3] <= 4:
+        element, found = ELEMENTS[head[2]], head[3]
+        if head[2] != UINT8:
+            return f"an IDX file of {element}, where {wanted} in unsigned bytes; save it as uint8"
+        if found == 4:
+            return f"an IDX file of four dimensions, as of images in colour, where {wanted}; make them grey"
+        what = MEANT.get(found, f"{found} dimensions")
+        return f"an IDX file of {what}, where {wanted}; is it the right file?"
+    (magic,) = struct.unpack(">I", head[:4])
+    return f"starts with {magic:#010x} where an IDX file of {MEANT[dimensions]} starts with " + (
+        f"{UINT8 << 8 | dimensions:#010x}; is it the right file?"
+    )
 
 
 def read(path: Path, dimensions: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -98,9 +122,21 @@ def read(path: Path, dimensions: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def write(path: Path, array: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
     """Write a uint8 array as a plain IDX file."""
+    write_all(path, [array])
+
+
+def write_all(path: Path, arrays: Iterable[np.ndarray[Any, np.dtype[np.uint8]]]) -> None:
+    """Write uint8 arrays, which differ in length alone, one after the other as one plain IDX file."""
+    count, shape = 0, (0,)
     with path.open("wb") as out:
-        out.write(struct.pack(f">{1 + array.ndim}I", UINT8 << 8 | array.ndim, *array.shape))
-        np.ascontiguousarray(array).tofile(out)
+        for array in arrays:
+            if not out.tell():
+                shape = array.shape
+                out.write(bytes(4 + 4 * array.ndim))  # for the header, when their number is known
+            out.write(np.ascontiguousarray(array).reshape(-1).data)
+            count += len(array)
+        out.seek(0)
+        out.write(struct.pack(f">{1 + len(shape)}I", UINT8 << 8 | len(shape), count, *shape[1:]))
 
 
 @contextlib.contextmanager
@@ -112,17 +148,21 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
             yield stream
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         with path.open("rb") as start:
-            raise InputError(f"{path}: {wrong_with_gzip(start.read(8), error)}") from error
+            raise InputError(f"{path}: {wrong_with_gzip(start.read(8), error, path)}") from error
 
 
-def wrong_with_gzip(head: bytes, error: Exception) -> str:
+def wrong_with_gzip(head: bytes, error: Exception, path: Path) -> str:
     """Why a file that begins so cannot be gunzipped, and what to do."""
+    name, plain = shlex.quote(str(path)), shlex.quote(str(path.with_suffix("")))
     if isinstance(error, EOFError) or head == GZIP[:1]:
         return "ends within its gzip data, as when a download broke off; fetch it again"
     if head.startswith(PLAIN):
-        return "a plain IDX file, not a gzip one; take .gz off its name"
+        return f"a plain IDX file, not a gzip one; `mv {name} {plain}`"
     if head.startswith(GZIP) and "Not a gzipped file" in str(error):  # where one more gzip stream could begin
-        return "goes on after the end of its gzip data, and not with gzip; fetch it again"
+        return (
+            "goes on after the end of its gzip data, and not with gzip; fetch it again, or leave that out: "
+            f"`zcat {name} > {plain}; rm {name}`"
+        )
     if head.startswith(GZIP):
         return f"damaged gzip file ({error}); fetch it again"
     return kind(head) or f"not a gzip file though called so (it starts with {head[:4]!r}); fetch it again"

@@ -1,8 +1,10 @@
 """The shades of a picture in a file: PNG, JPEG, WebP, GIF, TIFF or BMP, of any size and mode."""
 
+import contextlib
 import re
 import struct
 import warnings
+from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
@@ -29,8 +31,15 @@ def read(file: IO[bytes], shape: tuple[int, int], most: int = MOST_PIXELS) -> Ar
 
     Raises InputError, which names no place, if the file is no picture, is damaged, or has more than `most` pixels.
     """
-    try:
+    with named_errors(most):
         return grey(opened(file, most, shape), shape)
+
+
+@contextlib.contextmanager
+def named_errors(most: int = MOST_PIXELS) -> Iterator[None]:
+    """Turn what pictures bring about that cannot be read into InputError."""
+    try:
+        yield
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -43,12 +52,18 @@ def read(file: IO[bytes], shape: tuple[int, int], most: int = MOST_PIXELS) -> Ar
 
 def opened(file: IO[bytes], most: int, shape: tuple[int, int]) -> Image.Image:
     """A picture of which nothing but the size is known yet, held against `most` pixels."""
+    image = sized(file, most)
+    enough = 2 * max(WORKING, *shape)
+    image.draft("L", (enough, enough))  # a JPEG then is decoded to not much more
+    return image
+
+
+def sized(file: IO[bytes], most: int = MOST_PIXELS) -> Image.Image:
+    """A picture that is not decoded yet. Raises InputError if that would take more than `most` pixels, or too long."""
     check_parts(file)
     image = Image.open(file, formats=FORMATS)
     if image.width * image.height > most:
         raise InputError(f"{image.width:,}×{image.height:,} pixels are more than {most:,}; make it smaller")
-    enough = 2 * max(WORKING, *shape)
-    image.draft("L", (enough, enough))  # a JPEG then is decoded to not much more
     return image
 
 

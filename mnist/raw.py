@@ -1,4 +1,7 @@
-"""Raw data: four IDX files that belong together, and `dataset.json`, which describes them."""
+"""Raw data: four IDX files that belong together, and `dataset.json`, which describes them.
+
+Two more are there of a data set that brings validation images of its own.
+"""
 
 import hashlib
 import json
@@ -13,11 +16,13 @@ from pipeline.errors import InputError
 
 IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
+ALL_IMAGES = {**IMAGES, "validation": "validation-images-idx3-ubyte"}
+ALL_LABELS = {**LABELS, "validation": "validation-labels-idx1-ubyte"}
 DESCRIPTION = "dataset.json"
 
 
 class Description(BaseModel):
-    """What `dataset.json` says of the four files beside it: each one's SHA-256 and shape by its name."""
+    """What `dataset.json` says of the files beside it: each one's SHA-256 and shape by its name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -28,14 +33,15 @@ class Description(BaseModel):
 
 
 def describe(folder: Path, name: str, classes: list[str] | None, handwriting: bool) -> None:
-    """Check that the four files of `folder` belong together and write `dataset.json` beside them."""
+    """Check that the files of `folder` belong together and write `dataset.json` beside them."""
     images, labels = arrays(folder)
     classes = classes or [str(label) for label in range(int(labels["train"].max()) + 1)]
     check_labels(labels, classes)
     files = {
         file: {"sha256": sha256(folder / file), "shape": list(array[split].shape)}
-        for array, names in ((images, IMAGES), (labels, LABELS))
+        for array, names in ((images, ALL_IMAGES), (labels, ALL_LABELS))
         for split, file in names.items()
+        if split in images
     }
     facts = {"name": name, "classes": classes, "handwriting": handwriting, "files": files}
     text = json.dumps(facts, indent=2, ensure_ascii=False)
@@ -68,26 +74,34 @@ def parse_description(content: bytes, place: str) -> Description:
 
 def arrays(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Each split's images and labels, mapped from disk. Raises InputError if they do not belong together."""
-    images = {split: idx.read(folder / file, 3) for split, file in IMAGES.items()}
-    labels = {split: idx.read(folder / file, 1) for split, file in LABELS.items()}
+    names = present(folder)
+    images = {split: idx.read(folder / file, 3) for split, file in ALL_IMAGES.items() if file in names}
+    labels = {split: idx.read(folder / file, 1) for split, file in ALL_LABELS.items() if file in names}
     for split in images:
         if len(images[split]) != len(labels[split]):
             raise InputError(
-                f"{IMAGES[split]} holds {len(images[split]):,} images, {LABELS[split]} {len(labels[split]):,} labels; "
-                "get the two that belong together"
+                f"{ALL_IMAGES[split]} holds {len(images[split]):,} images, {ALL_LABELS[split]} {len(labels[split]):,} "
+                "labels; get the two that belong together"
             )
-    if images["train"].shape[1:] != images["test"].shape[1:]:
-        raise InputError(
-            f"{IMAGES['train']} has images of {images['train'].shape[1:]} pixels, "
-            f"{IMAGES['test']} of {images['test'].shape[1:]}; get two that are the same"
-        )
+        if images["train"].shape[1:] != images[split].shape[1:]:
+            raise InputError(
+                f"{IMAGES['train']} has images of {images['train'].shape[1:]} pixels, "
+                f"{ALL_IMAGES[split]} of {images[split].shape[1:]}; get two that are the same, or set dataset.size"
+            )
     return images, labels
+
+
+def present(folder: Path) -> list[str]:
+    """The files that belong to the raw data of a folder: those of validation images only where they are."""
+    pairs = [(names[split], split) for names in (ALL_IMAGES, ALL_LABELS) for split in names]
+    return [name for name, split in pairs if split != "validation" or (folder / name).exists()]
 
 
 def check_labels(labels: dict[str, Any], classes: list[str]) -> None:
     """Hold the labels against the classes: none outside, and no class without images to learn from."""
     check_first(labels)
-    for split, file in LABELS.items():
+    for split in labels:
+        file = ALL_LABELS[split]
         if (largest := int(labels[split].max())) >= len(classes):
             at = int(labels[split].argmax())
             raise InputError(f"{file}: label {largest} at {at:,} is outside the {len(classes)} classes; fix it")
@@ -113,7 +127,7 @@ def check_first(labels: dict[str, Any]) -> None:
         highest = max(int(each.max()) for each in labels.values())
         raise InputError(
             f"{LABELS['train']}: labels go from {lowest} to {highest}, and here they count from 0; "
-            f"take {lowest} off each, of {LABELS['test']} too"
+            f"add `first_label: {lowest}` to dataset in params.yaml"
         )
 
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from mnist import raw
 from mnist.dataset import Array, Statistics
+from mnist.sampling import CHUNK, chunks, stratified
 from pipeline.errors import InputError
-
-CHUNK = 10_000  # images
 
 
 def normalise(
@@ -20,17 +19,12 @@ def normalise(
 ) -> Statistics:
     """Split the data set of `source`, write each split's arrays and `statistics.json` into `folder`.
 
+    A data set's own validation images are used as such; else so many of the training images are held out.
     `auto` stands for the mean or standard deviation of the training split alone, so nothing is learnt from the rest.
     Raises InputError if `validation` leaves nothing to train on.
     """
     description, images, labels = raw.load(source)
-    check_validation(validation, len(labels["train"]))
-    held_out = stratified(labels["train"], validation, seed)
-    splits = {
-        "train": ("train", np.flatnonzero(~held_out)),
-        "validation": ("train", np.flatnonzero(held_out)),
-        "test": ("test", np.arange(len(labels["test"]))),
-    }
+    splits = divided(labels, validation, seed)
     for split, (part, index) in splits.items():
         if len(index):
             gather(images[part], index, folder / f"{split}_images.npy")
@@ -61,6 +55,20 @@ def normalise(
     return statistics
 
 
+def divided(labels: dict[str, Array], validation: int, seed: int) -> dict[str, tuple[str, Array]]:
+    """For each split, the part of the raw data that it comes from, and which of its images it has."""
+    whole = {part: np.arange(len(each)) for part, each in labels.items()}
+    if "validation" in whole:
+        return {split: (split, whole[split]) for split in ("train", "validation", "test")}
+    check_validation(validation, len(labels["train"]))
+    held_out = stratified(labels["train"], validation, seed)
+    return {
+        "train": ("train", np.flatnonzero(~held_out)),
+        "validation": ("train", np.flatnonzero(held_out)),
+        "test": ("test", whole["test"]),
+    }
+
+
 def check_validation(validation: int, count: int) -> None:
     """Raise InputError if holding out so many of `count` images leaves none."""
     if validation >= count:
@@ -76,25 +84,13 @@ def check_spread(std: float) -> None:
         raise InputError("normalise.std: auto: all training pixels are the same; set a number or fix the images")
 
 
-def stratified(labels: Array, count: int, seed: int) -> Array:
-    """Choose `count` images at random so that each class keeps its share: bool (n,).
-
-    Systematic sampling: all images in random order, sorted by class, of which every (n / count)th is taken.
-    """
-    order = np.random.RandomState(seed).permutation(len(labels))  # this generator's stream is frozen, the newer's not
-    order = order[np.argsort(labels[order], kind="stable")]
-    chosen = np.zeros(len(labels), bool)
-    chosen[order[np.arange(count) * len(labels) // max(count, 1)]] = True
-    return chosen
-
-
 def gather(array: Array, index: Array, path: Path) -> None:
     """Write `array[index]` as a .npy file, a chunk in memory at a time."""
     header = {"descr": array.dtype.str, "fortran_order": False, "shape": (len(index), *array.shape[1:])}
     with path.open("wb") as out:  # writing to a mapped file, a full disk would end the process without a word
         np.lib.format.write_array_header_1_0(out, header)
-        for start in range(0, len(index), CHUNK):
-            out.write(array[index[start : start + CHUNK]].tobytes())
+        for chunk in chunks(array, index):
+            out.write(chunk.tobytes())
 
 
 def moments(images: Array) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline import params, yaml12
-from pipeline.errors import InputError
+from pipeline.errors import InputError, suggestion
 
 FILE = Path("dvc.yaml")
 MISSING = object()
@@ -123,5 +123,7 @@ def lookup(tree: Any, key: str, place: str) -> Any:
     """The value at a dotted key. Raises InputError, which names `place`, if there is none."""
     value = find(tree, key)
     if value is MISSING:
-        raise InputError(f"{place}: {key}: missing, and dvc.yaml refers to it; put it back")
+        beside = find(tree, key.rpartition(".")[0]) if "." in key else tree
+        keys = suggestion(key.rpartition(".")[2], list(map(str, beside))) if isinstance(beside, dict) and beside else ""
+        raise InputError(f"{place}: {key}: missing, and dvc.yaml refers to it; put it back, or edit dvc.yaml{keys}")
     return value

@@ -3,18 +3,22 @@
 python -m stages.download
 """
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline import files, params, stage
+
+if TYPE_CHECKING:
+    from mnist.formats.parts import Options
 
 
 class Dataset(params.Section):
     """The section `dataset` of params.yaml."""
 
-    folder: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, Field(min_length=1)]
     handwriting: bool
     download: (
         Literal[
@@ -23,19 +27,41 @@ class Dataset(params.Section):
         ]
         | None
     )  # fmt: skip
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    seed: params.Seed = 0
+    size: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=2, max_length=2)] | None = None
+    channels: Literal[1] | None = None
+    first_label: Annotated[int, Field(ge=0, le=255)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def renamed(cls, values: object) -> object:
+        """Name the new name of a key to whoever has the old one."""
+        if isinstance(values, dict) and "folder" in values:
+            raise ValueError("folder is called path now; `sed -i 's/^  folder:/  path:/' params.yaml`")
+        return values
+
+
+def options(chosen: Dataset) -> "Options":
+    """What the section says of data other than MNIST's own files; pictures are read on all cores."""
+    from mnist.formats.parts import Options
+
+    size = (chosen.size[0], chosen.size[1]) if chosen.size else None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Options(chosen.test_share, chosen.seed, size, chosen.channels, chosen.first_label, cores)
 
 
 def download() -> None:
-    """Check the data set of dataset.folder, or fetch dataset.download, and unpack it into data/raw."""
+    """Check the data set of dataset.path, or fetch dataset.download, and bring it as IDX files into data/raw."""
     with stage.run("download", "dataset", Dataset) as run:
-        from mnist import sources
+        from mnist import mirrors, sources
 
         raw = run.folder("data/raw")
         if run.params.download:
             with files.scratch(Path("data/.download.partial")) as folder:
-                sources.fetch(run.params.download, folder, raw, run.params.handwriting)
+                mirrors.fetch(run.params.download, folder, raw, run.params.handwriting)
         else:
-            sources.copy(Path(run.params.folder), raw, run.params.handwriting)
+            sources.copy(Path(run.params.path), raw, run.params.handwriting, options(run.params))
 
 
 if __name__ == "__main__":

@@ -188,7 +188,7 @@ BREAKS = {
     "a released model reaches nobody": Break("dvc.yaml", "    path: models/model.safetensors\n", "    path: metrics/train.json\n", "tests/test_artifacts.py"),
     "a damaged commit is the end of show": Break("pipeline/origin.py", "            return False\n", "            raise\n", "tests/test_show.py -k newest"),
     "the model's key is another than dvc.lock's": Break("stages/train.py", "statistics, run.key)", "statistics, run.key[::-1])", "tests/test_lock.py"),
-    "all data are handwriting": Break("mnist/sources.py", "raw.describe(target, name, classes, handwriting and name not in NOT_WRITTEN)\n\n\ndef check", "raw.describe(target, name, classes, True)\n\n\ndef check", "tests/test_sources.py -k handwriting"),
+    "all data are handwriting": Break("mnist/sources.py", "handwriting and name not in NOT_WRITTEN)", "True)", "tests/test_sources.py -k handwriting"),
     "a port in use is a traceback": Break("mnist/commands/serve.py", "    except OSError as error:\n        reason", "    except KeyError as error:\n        reason", "tests/test_serve.py -k port_in_use"),
     "one who goes away leaves a traceback": Break("mnist/commands/web.py", "    except ClientDisconnect as error:", "    except KeyError as error:", "tests/test_serve.py -k goes_away"),
     "a checkout is the submodule's outer repository": Break("pipeline/git.py", "{run('rev-parse', '--absolute-git-dir').strip()}", ".git/", "tests/test_prove.py -k submodule"),

@@ -215,7 +215,7 @@ def make_project(path: Path) -> Project:
     write_small(path / "data/small")
     shutil.copy(SHIPPED, path / "params.yaml")
     (path / "recipes/one.yaml").write_text("# a recipe of the tests\ntrain: {epochs: 15}\n")
-    project.edit("folder: data/mnist ", "folder: data/small ")
+    project.edit("path: data/mnist ", "path: data/small ")
     project.edit("validation: 5000", "validation: 200")
     project.edit("epochs: 10", "epochs: 2")
     commit(project, "a small project")

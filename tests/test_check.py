@@ -11,7 +11,7 @@ from tests.conftest import Project
 @pytest.mark.slow
 def test_data_that_no_copy_of_the_project_would_find_are_named_with_what_helps(project: Project) -> None:
     shutil.copytree(project.path / "data/small", project.path / "data/mine")
-    project.edit("folder: data/small", "folder: data/mine")
+    project.edit("path: data/small", "path: data/mine")
     experiment = ["dvc", "exp", "run", "--temp", "--name", "copied", "-S", "train.epochs=1"]
     (line,) = re.findall(r"^data/mine: clones, .*; `(.*)`, or commit it$", check(project), re.MULTILINE)
     assert project.run(*experiment).returncode != 0
@@ -29,8 +29,8 @@ def check(project: Project) -> str:
 @pytest.mark.slow
 def test_data_outside_of_the_project_are_found_by_their_absolute_path(project: Project) -> None:
     shutil.copytree(project.path / "data/small", project.path.parent / "data")
-    project.edit("folder: data/small", "folder: ../data")
+    project.edit("path: data/small", "path: ../data")
     said = "../data: clones, `dvc exp run --temp` and `--queue` do not find it; write its absolute path\n"
     assert said in check(project)
-    project.edit("folder: ../data", f"folder: {project.path.parent}/data")
+    project.edit("path: ../data", f"folder: {project.path.parent}/data")
     assert "clones" not in check(project)

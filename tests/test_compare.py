@@ -334,7 +334,7 @@ MACHINE = ["Nothing but the machine or its libraries differs: this is about two 
     ("parameters", "code", "first"),
     [
         ({"train.seed": 1}, {}, SEED),
-        ({"train.seed": 0, "normalise.seed": 3, "plot.images": 3, "dataset.folder": "/elsewhere"}, {}, SEED),
+        ({"train.seed": 0, "normalise.seed": 3, "plot.images": 3, "dataset.path": "/elsewhere"}, {}, SEED),
         ({"train.seed": 0, "evaluate.batch_size": 3}, {}, MACHINE),
         ({"train.seed": 1, "train.epochs": 3}, {}, []),
         ({"train.seed": 1}, {"mnist/models.py": "2" * 32}, []),

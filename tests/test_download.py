@@ -21,7 +21,7 @@ from torchvision import datasets
 from tqdm import tqdm
 
 import mnist.raw
-from mnist import idx, sources
+from mnist import idx, known, mirrors
 from pipeline.errors import InputError
 from pipeline.params import literals
 from stages.download import Dataset
@@ -32,7 +32,7 @@ TEST_IMAGES = 255 - IMAGES
 LABELS = np.tile(np.arange(10), 4).astype(np.uint8)
 # tqdm's own lock is shared with forked processes: one that is killed amid a download would hold it for ever
 tqdm.set_lock(threading.RLock())
-WAY_ROUND = "try later, or get its four IDX files, set dataset.folder to their folder and dataset.download to null"
+WAY_ROUND = "try later, or get its four IDX files, set dataset.path to their folder and dataset.download to null"
 NAMES = [f"{name}.gz" for name in (*mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values())]
 # a stage whose torchvision looks for its files elsewhere
 ELSEWHERE = """
@@ -106,7 +106,7 @@ def test_kmnist_comes_with_the_names_of_its_characters(
     address, folder = mirror
     monkeypatch.setattr(datasets.KMNIST, "mirrors", [address])
     monkeypatch.setattr(datasets.KMNIST, "resources", serve_four(folder))
-    sources.fetch("kmnist", raw.parent / "fetched", raw)
+    mirrors.fetch("kmnist", raw.parent / "fetched", raw)
     check_fetched(raw, ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"])
 
 
@@ -116,8 +116,8 @@ def test_fashion_mnist_comes_with_its_names_in_full(
     address, folder = mirror
     monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [address])
     monkeypatch.setattr(datasets.FashionMNIST, "resources", serve_four(folder))
-    sources.fetch("fashion-mnist", raw.parent / "fetched", raw)
-    check_fetched(raw, sources.KNOWN["fashion-mnist"]["classes"])
+    mirrors.fetch("fashion-mnist", raw.parent / "fetched", raw)
+    check_fetched(raw, known.KNOWN["fashion-mnist"]["classes"])
 
 
 def test_mnist_comes_from_the_second_mirror_when_the_first_is_gone(
@@ -126,7 +126,7 @@ def test_mnist_comes_from_the_second_mirror_when_the_first_is_gone(
     address, folder = mirror
     monkeypatch.setattr(datasets.MNIST, "mirrors", [f"{address}gone/", address])
     monkeypatch.setattr(datasets.MNIST, "resources", serve_four(folder))
-    sources.fetch("mnist", raw.parent / "fetched", raw)
+    mirrors.fetch("mnist", raw.parent / "fetched", raw)
     check_fetched(raw, list("0123456789"))
 
 
@@ -142,7 +142,7 @@ def test_qmnist_gives_the_first_of_its_eight_columns(
         labels.write_bytes(packed(columns, kind=0x0C))
         resources[split] = [(f"{address}{path.name}", md5(path)) for path in (images, labels)]
     monkeypatch.setattr(datasets.QMNIST, "resources", resources)
-    sources.fetch("qmnist", raw.parent / "fetched", raw)
+    mirrors.fetch("qmnist", raw.parent / "fetched", raw)
     check_fetched(raw, list("0123456789"))
 
 
@@ -161,7 +161,7 @@ def test_emnist_comes_upright_and_its_letters_count_from_0(
             archive.writestr(f"gzip/emnist-{split}-{part}-labels-idx1-ubyte.gz", packed(from_0 + (split == "letters")))
     monkeypatch.setattr(datasets.EMNIST, "url", f"{address}gzip.zip")
     monkeypatch.setattr(datasets.EMNIST, "md5", md5(folder / "gzip.zip"))
-    sources.fetch(f"emnist-{split}", raw.parent / "fetched", raw)
+    mirrors.fetch(f"emnist-{split}", raw.parent / "fetched", raw)
     description, fetched_images, fetched_labels = mnist.raw.load(raw)
     assert description.classes == classes
     for part, (upright, from_0) in of.items():
@@ -178,7 +178,7 @@ def test_every_word_that_params_accept_is_asked_of_a_mirror(
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setattr("urllib.request._opener", None)  # made by an earlier test, without the proxy
     with pytest.raises(InputError) as raised:
-        sources.open_torchvision(name, str(tmp_path), "train")
+        mirrors.open_torchvision(name, str(tmp_path), "train")
     reason = r"(.*Connection refused.*|Error downloading.*)"
     assert re.fullmatch(rf"dataset\.download: {name} cannot be fetched \({reason}\); {WAY_ROUND}", str(raised.value))
 
@@ -199,7 +199,7 @@ def test_what_a_mirror_brings_about_is_told_in_one_short_line(
 
     monkeypatch.setattr(datasets, "KMNIST", broken)
     with pytest.raises(InputError) as raised:
-        sources.open_torchvision("kmnist", "fetched", "train")
+        mirrors.open_torchvision("kmnist", "fetched", "train")
     assert str(raised.value) == f"dataset.download: kmnist cannot be fetched ({reason}); {WAY_ROUND}"
     assert capsys.readouterr() == ("", "")
 
@@ -228,7 +228,7 @@ def test_the_progress_of_a_download_is_shown_on_a_terminal_and_nowhere_else(
     monkeypatch.setattr(datasets.KMNIST, "resources", serve_four(folder))
     screen = Screen(terminal)
     monkeypatch.setattr("sys.stderr", screen)
-    sources.open_torchvision("kmnist", str(tmp_path / "fetched"), "train")
+    mirrors.open_torchvision("kmnist", str(tmp_path / "fetched"), "train")
     assert ("100%" in screen.getvalue()) == terminal
     assert bool(screen.getvalue()) == terminal
     assert capsys.readouterr().out == ""
@@ -245,9 +245,9 @@ def test_all_of_fashion_mnist_is_fetched_and_is_the_original(mirror: tuple[str, 
     project.edit("download: null", "download: fashion-mnist")
     project.succeed(sys.executable, "-c", ELSEWHERE, json.dumps(["FashionMNIST", place]))
     description = mnist.raw.load(project.path / "data/raw")[0]
-    known = sources.KNOWN["fashion-mnist"]
-    assert description.classes == known["classes"]
-    assert {name: facts["sha256"] for name, facts in description.files.items()}.items() <= known.items()
+    original = known.KNOWN["fashion-mnist"]
+    assert description.classes == original["classes"]
+    assert {name: facts["sha256"] for name, facts in description.files.items()}.items() <= original.items()
 
 
 @pytest.mark.slow
@@ -274,18 +274,18 @@ def test_a_mirror_that_fails_is_one_line_with_the_way_round(
     assert done.returncode == 1, done.stdout + done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: dataset.download: kmnist cannot be fetched (")
-    assert "set dataset.folder to their folder" in line
+    assert "set dataset.path to their folder" in line
     assert project.hashes() == before
     assert list((project.path / "data").glob(".*.partial")) == []
 
 
 def test_a_mirror_that_says_nothing_is_given_up(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(sources, "SILENCE", 0.2)
+    monkeypatch.setattr(mirrors, "SILENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(datasets.KMNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"])
         with pytest.raises(InputError, match=r"dataset\.download: kmnist cannot be fetched \(.*timed out"):
-            sources.fetch("kmnist", raw.parent / "fetched", raw)
+            mirrors.fetch("kmnist", raw.parent / "fetched", raw)
 
 
 @pytest.mark.parametrize("labels", [LABELS[:-1], np.zeros_like(LABELS), LABELS + 90])
@@ -296,4 +296,4 @@ def test_a_fetched_data_set_is_checked_like_any_other(
     monkeypatch.setattr(datasets.KMNIST, "mirrors", [address])
     monkeypatch.setattr(datasets.KMNIST, "resources", serve_four(folder, labels=labels))
     with pytest.raises(InputError):
-        sources.fetch("kmnist", raw.parent / "fetched", raw)
+        mirrors.fetch("kmnist", raw.parent / "fetched", raw)

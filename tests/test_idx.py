@@ -109,8 +109,13 @@ def idx_file(*header: int, content: bytes = b"") -> bytes:
     ("content", "dimensions", "says"),
     [
         (b"abc", 1, "3 bytes are too few for the header of an IDX file; fetch it again"),
-        (idx_file(0x803, 2, 1, 1), 1, "starts with 0x00000803 where an IDX file of labels starts with 0x00000801; "),
-        (idx_file(0x801, 2, 0, 0), 3, "starts with 0x00000801 where an IDX file of images starts with 0x00000803; "),
+        (idx_file(0x803, 2, 1, 1), 1, "an IDX file of images, where labels are expected; is it the right file?"),
+        (idx_file(0x801, 2, 0, 0), 3, "an IDX file of labels, where images are expected; is it the right file?"),
+        (idx_file(0x901, 2, 0), 1, "an IDX file of signed bytes, where labels are expected in unsigned bytes; save it"),
+        (idx_file(0xD03, 2, 1, 1), 3, "an IDX file of 32-bit floats, where images are expected in unsigned bytes; "),
+        (idx_file(0x804, 2, 1, 1), 3, "an IDX file of four dimensions, as of images in colour, where images are "),
+        (idx_file(0x802, 2, 1, 1), 3, "an IDX file of 2 dimensions, where images are expected; is it the right file?"),
+        (idx_file(0x10000803, 2, 1, 1), 3, "starts with 0x10000803 where an IDX file of images starts with 0x00000803"),
         (idx_file(0x801, 0), 1, "holds nothing, its header says 0; fetch it again"),
         (idx_file(0x803, 1, 0, 7), 3, "its header says images of 0×7 pixels, where 1 to 4096 a side are"),
         (idx_file(0x803, 1, 7, 4097), 3, "its header says images of 7×4097 pixels, where 1 to 4096 a side are"),
@@ -129,7 +134,7 @@ def test_a_header_that_cannot_be_is_named_with_what_is_wrong(
 
 LABELS = idx_file(0x801, 2, content=b"ab")
 ZIPPED = gzip.compress(LABELS, mtime=0)  # a test's name has it, and has to be the same in every worker
-AFTER = "goes on after the end of its gzip data, and not with gzip; fetch it again"
+AFTER = "goes on after the end of its gzip data, and not with gzip; fetch it again, or leave that out: "
 CUT = "ends within its gzip data, as when a download broke off; fetch it again"
 PAGE = "a page of HTML or XML, as servers send when they lack a file; fetch the file itself"
 
@@ -140,10 +145,11 @@ PAGE = "a page of HTML or XML, as servers send when they lack a file; fetch the 
         ("short", LABELS[:-1], "ends 1 bytes before the 2 its header promises; fetch it again"),
         ("long", LABELS + b"c", "goes on after the 2 bytes its header promises; fetch it again"),
         ("word.gz", b"plain", "not a gzip file though called so (it starts with b'plai'); fetch it again"),
-        ("plain.gz", LABELS, "a plain IDX file, not a gzip one; take .gz off its name"),
-        ("packed", ZIPPED, "gzip; add .gz to its name"),
-        ("twice.gz", gzip.compress(ZIPPED, mtime=0), "gzipped twice; gunzip it once"),
-        ("more.gz", ZIPPED + b"more", AFTER),
+        ("plain.gz", LABELS, "a plain IDX file, not a gzip one; `mv FOLDER/plain.gz FOLDER/plain`"),
+        ("packed", ZIPPED, "gzip, without .gz at the end of its name; `mv FOLDER/packed FOLDER/packed.gz`"),
+        ("twice.gz", gzip.compress(ZIPPED, mtime=0),
+         "gzipped twice; `gunzip FOLDER/twice.gz && mv FOLDER/twice FOLDER/twice.gz`"),
+        ("more.gz", ZIPPED + b"more", AFTER + "`zcat FOLDER/more.gz > FOLDER/more; rm FOLDER/more.gz`"),
         ("cut.gz", ZIPPED[:-9], CUT),
         ("one.gz", b"\x1f", CUT),
         ("page.gz", b"\n <!DOCTYPE html>", PAGE),
@@ -156,7 +162,7 @@ def test_content_that_is_not_as_its_name_and_header_say_is_named_with_what_to_do
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as error:
         idx.unpack(tmp_path / name, tmp_path / "out", 1)
-    assert str(error.value) == f"{tmp_path / name}: {says}"
+    assert str(error.value) == f"{tmp_path / name}: {says}".replace("FOLDER", str(tmp_path))
 
 
 def test_a_file_of_another_size_than_its_header_promises_is_not_read(tmp_path: Path) -> None:

@@ -266,7 +266,7 @@ def test_runs_of_other_code_libraries_or_data_are_another_recipe_where_the_data_
         for path in ("data/raw", "mnist/models.py")
     )
     for seed, old, new in (
-        (0, "folder: data/mnist", "folder: /somewhere/else"),
+        (0, "path: data/mnist", "path: /somewhere/else"),
         (1, "batch_size: 1000", "batch_size: 500"),
         (2, digest, "a" * 32),
         (3, "numpy==", "numpy==9."),

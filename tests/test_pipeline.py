@@ -19,7 +19,7 @@ STAGES = sorted((ROOT / scripts).rglob("*.py"))
 LIBRARIES = {"PIL", "matplotlib", "numpy", "pydantic", "safetensors", "scipy", "torch", "torchvision"}
 OF_THE_MACHINERY = {"importlib", "runpy", "subprocess", "tomllib"}
 # a library that decides results, and the list of pyproject.toml that a stage then names
-DECIDING = {"torch": "numbers", "safetensors": "numbers", "matplotlib": "drawing"}
+DECIDING = {"torch": "numbers", "safetensors": "numbers", "matplotlib": "drawing", "PIL": "pictures"}
 
 
 def roots(path: Path) -> set[str]:

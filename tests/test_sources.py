@@ -11,6 +11,7 @@ import pytest
 
 import mnist.raw
 from mnist import idx, sources
+from mnist.formats import recognise
 from pipeline.errors import InputError
 from tests.conftest import FASHION, ROOT, SMALL, needs_fashion, write_small
 
@@ -133,7 +134,7 @@ NEEDS_TWO = "each class from 0 on needs two (or is a label wrong? fix it)"
          f"train-images-idx3-ubyte holds 1,200 images, {LABELS} 1,199 labels; get the two that belong together"),
         (TEST_IMAGES, lambda images: images.reshape(-1, 14, 56),
          f"train-images-idx3-ubyte has images of (28, 28) pixels, {TEST_IMAGES} of (14, 56); "
-         "get two that are the same"),
+         "get two that are the same, or set dataset.size"),
         (TEST_LABELS, lambda labels: np.where(np.arange(300) >= 290, 10, labels),
          "t10k-labels-idx1-ubyte: label 10 at 290 is outside the 10 classes; fix it"),
         (LABELS, lambda labels: np.where(labels == 7, 8, labels),
@@ -166,7 +167,7 @@ def test_labels_that_count_from_1_and_names_of_more_classes_than_there_are_come_
     idx.write(folder / TEST_LABELS, np.clip(idx.read(folder / TEST_LABELS, 1), 3, 7))
     with pytest.raises(InputError) as error:
         sources.copy(folder, raw)
-    what = f"labels go from 1 to 10, and here they count from 0; take 1 off each, of {TEST_LABELS} too"
+    what = "labels go from 1 to 10, and here they count from 0; add `first_label: 1` to dataset in params.yaml"
     assert str(error.value) == f"{LABELS}: {what}"
 
 
@@ -193,10 +194,13 @@ def test_names_that_are_none_are_refused(content: bytes | None, says: str, tmp_p
 
 
 def test_what_is_not_a_folder_is_told_from_one_that_is_not_there(folder: Path, raw: Path) -> None:
-    for path, what in ((folder / LABELS, "not a folder"), (folder / "none", "no such folder")):
+    for path, says in (
+        (folder / LABELS, f"one of the files of a data set; set dataset.path to its folder, {folder}"),
+        (folder / "none", "no such file or folder; set dataset.path to where a data set is"),
+    ):
         with pytest.raises(InputError) as error:
             sources.copy(path, raw)
-        assert str(error.value) == f"{path}: {what}; set dataset.folder to one that holds four IDX files"
+        assert str(error.value) == f"{path}: {says}"
 
 
 def test_labels_that_are_all_the_same_make_no_data_set_and_two_images_of_each_of_two_do(
@@ -225,24 +229,23 @@ def test_a_description_that_is_damaged_or_gone_is_named(folder: Path, raw: Path)
     assert str(error.value) == f"{path}: cannot be read (No such file or directory); `dvc repro` recreates it"
 
 
-def test_the_file_meant_is_found_whether_it_is_gzipped_or_not(tmp_path: Path) -> None:
-    (tmp_path / "a.gz").touch()
-    assert sources.find(tmp_path, "a") == tmp_path / "a.gz"
-    (tmp_path / "a").touch()
-    with pytest.raises(InputError, match="remove the one that is not meant"):
-        sources.find(tmp_path, "a")
-    (tmp_path / "a.gz").unlink()
-    assert sources.find(tmp_path, "a") == tmp_path / "a"
+def test_two_files_for_one_purpose_are_not_chosen_between(folder: Path, raw: Path) -> None:
+    (folder / f"{LABELS}.gz").touch()
+    with pytest.raises(InputError) as error:
+        sources.copy(folder, raw)
+    says = f"holds both {LABELS} and {LABELS}.gz; remove the one that is not meant, or move it"
+    assert str(error.value) == f"{folder}: {says}"
 
 
 FOUR = [*mnist.raw.IMAGES.values(), *mnist.raw.LABELS.values()]
-PUT = "a data set is four IDX files: put them there, or set dataset.folder to a folder that has them"
+PUT = recognise.REMEDY
+KNOWN = "no data set that is known here, but"
 
 
 @pytest.mark.parametrize(
     ("there", "says"),
     [
-        ([], f"no {', no '.join(FOUR)}, plain or as .gz, but nothing; {PUT}"),
+        ([], f"{KNOWN} nothing; {PUT}"),
         (FOUR[:3], f"no {FOUR[3]}, plain or as .gz, but {', '.join(sorted(FOUR[:3]))}; {PUT}"),
         ([*FOUR[1:], f"{FOUR[0]}/"], f", t10k-labels-idx1-ubyte, {FOUR[0]}/, train-labels-idx1-ubyte; {PUT}"),
         ([*FOUR[:3], f"{FOUR[3]}@"], f", {FOUR[3]} (no file), train-images-idx3-ubyte, train-labels-idx1-ubyte; {PUT}"),
@@ -254,7 +257,7 @@ PUT = "a data set is four IDX files: put them there, or set dataset.folder to a 
         (["1 train image", "2 train image", "train", "image", *FOUR[1:]], f"; rename 1 train image to {FOUR[0]}"),
         (["train_images/", *FOUR[1:]], f"; {PUT}"),
         ([*(f"b/{name}.gz" for name in FOUR), *(f"a/{name}" for name in FOUR[1:]), *(f"c/{name}" for name in FOUR)],
-         ", but a/, b/, c/; set dataset.folder to FOLDER/b"),
+         ", but a/, b/, c/; set dataset.path to FOLDER/b"),
     ],
 )  # fmt: skip
 def test_a_folder_without_the_four_files_is_told_what_it_has_and_what_to_do(
@@ -265,7 +268,7 @@ def test_a_folder_without_the_four_files_is_told_what_it_has_and_what_to_do(
         path = tmp_path / name.rstrip("/@")
         path.mkdir() if name.endswith("/") else path.symlink_to(path) if name.endswith("@") else path.touch()
     with pytest.raises(InputError) as error:
-        sources.check_names(tmp_path)
+        recognise.data_set(tmp_path)
     assert str(error.value).startswith(f"{tmp_path}: holds no ")
     assert str(error.value).endswith(says.replace("FOLDER", str(tmp_path)))
 
@@ -273,4 +276,4 @@ def test_a_folder_without_the_four_files_is_told_what_it_has_and_what_to_do(
 def test_each_of_the_four_files_may_be_gzipped_or_not(tmp_path: Path) -> None:
     for name in (FOUR[0], f"{FOUR[1]}.gz", f"{FOUR[2]}.gz", FOUR[3]):
         (tmp_path / name).touch()
-    sources.check_names(tmp_path)
+    assert recognise.data_set(tmp_path).form == "IDX files"

@@ -27,7 +27,7 @@ VALUES = {"dataset": {"folder": "data/small"}, "train": {"epochs": 2, "resume": 
         ({"cmd": "python -m stages.train --epochs ${dataset.epochs}"}, ["cmd"]),
         ({"cmd": "python -m stages.train --epochs 3"}, ["cmd"]),
         ({"cmd": ["python -m stages.train --epochs 2"]}, ["cmd"]),
-        ({"deps": ["${dataset.folder}"]}, []),
+        ({"deps": ["${dataset.path}"]}, []),
         ({"deps": ["./data/small/"]}, []),
         ({"deps": []}, []),
         ({"deps": None}, []),
@@ -46,7 +46,7 @@ def test_what_dvc_yaml_says_that_a_stage_was_not_run_with_is_named(change: dict[
 
 def test_a_command_is_filled_in_as_dvc_does_it() -> None:
     ran = RUN.model_copy(update={"cmd": ["a --resume true", "b data/small"]})
-    entry = {"cmd": ["a --resume ${train.resume}", "b ${dataset.folder}"]}
+    entry = {"cmd": ["a --resume ${train.resume}", "b ${dataset.path}"]}
     assert list(stale.redefined(entry, ran, VALUES)) == []
 
 

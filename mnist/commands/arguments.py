@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mnist.names import SUFFIXES, printable
 from pipeline import console
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from mnist.dataset import Array
     from mnist.models import Description
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp")  # of what counts in a folder
 
 
 class Picture(NamedTuple):
@@ -116,8 +115,3 @@ def load(picture: Picture) -> "Array | str":
         return f"{printable(picture.name)}: {error}"
     except OSError as error:
         return f"{printable(picture.name)}: {console.refused(error)}"
-
-
-def printable(name: str) -> str:
-    """A file's name in one line: what cannot be printed as Python writes it, also bytes that are no UTF-8."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)

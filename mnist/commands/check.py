@@ -8,6 +8,7 @@ from mnist import idx, raw, sources, splits
 from mnist.commands import settings
 from pipeline import definition, files, git, imports, params, pins, running, verify, yaml12
 from pipeline.errors import InputError
+from stages import download
 
 
 def check() -> None:
@@ -39,16 +40,16 @@ def findings() -> Iterator[str]:
 
         training.check_device(chosen.train.device)
     if chosen.dataset.download:
-        if not Path(chosen.dataset.folder).is_dir():
+        if not Path(chosen.dataset.path).exists():
             raise InputError(
-                f"{params.FILE}: dataset.folder: {chosen.dataset.folder}: no such folder; DVC asks for it even where "
-                "dataset.download is set: leave it at one that is there"
+                f"{params.FILE}: dataset.path: {chosen.dataset.path}: no such file or folder; DVC asks for it even "
+                "where dataset.download is set: leave it at one that is there"
             )
         yield f"data: {chosen.dataset.download}, to be fetched"
     else:
-        yield f"{chosen.dataset.folder}: {look(chosen):,} training images, ok"
-        if remedy := untracked(chosen.dataset.folder):
-            yield f"{chosen.dataset.folder}: clones, `dvc exp run --temp` and `--queue` do not find it; {remedy}"
+        yield f"{chosen.dataset.path}: {look(chosen):,} training images, ok"
+        if remedy := untracked(chosen.dataset.path):
+            yield f"{chosen.dataset.path}: clones, `dvc exp run --temp` and `--queue` do not find it; {remedy}"
     pins.check_project()
     yield "libraries: as pinned"
     needed = verify.needed(folder)
@@ -73,9 +74,10 @@ def untracked(folder: str) -> str | None:
 def look(chosen: settings.Settings) -> int:
     """Unpack the data folder into a scratch folder, as `download` would; returns the number of training images."""
     with files.locked(files.temporary() / "check.lock", "check"), files.scratch(Path("data/.check.partial")) as folder:
-        sources.copy(Path(chosen.dataset.folder), folder)
+        sources.copy(Path(chosen.dataset.path), folder, options=download.options(chosen.dataset))
         images = idx.read(folder / raw.IMAGES["train"], 3)
-        splits.check_validation(chosen.normalise.validation, len(images))
+        if not (folder / raw.ALL_IMAGES["validation"]).exists():
+            splits.check_validation(chosen.normalise.validation, len(images))
         if chosen.normalise.std == "auto":
             splits.check_spread(splits.moments(images)[1])
         if chosen.train.model == "cnn":

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from mnist.commands import arguments, trained
-from mnist.commands.arguments import Picture, printable
+from mnist.commands.arguments import Picture
+from mnist.names import printable
 from pipeline import console, files
 
 if TYPE_CHECKING:

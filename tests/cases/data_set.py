@@ -1,4 +1,4 @@
-"""What `dataset.folder` may hold: `check` and `download` both find it."""
+"""What `dataset.path` may hold: `check` and `download` both find it."""
 
 # ruff: noqa: E501 – a row a case reads better than a screen a case
 
@@ -138,7 +138,7 @@ FOLDERS = [
         (DOWNLOAD, lambda name: f"emnist-letters-{name}.GZ".replace("t10k", "test"), ".gz"),
     )),
     Case("files in a folder of the folder", CHECK, in_turn(folder("data/up"), lambda root: (root / "data/small").rename(
-        root / "data/up/raw"), given("data/small", "data/up")), "up: holds no .*, but raw/; set dataset.folder to data/up/raw"),
+        root / "data/up/raw"), given("data/small", "data/up")), "up: holds no .*, but raw/; set dataset.path to data/up/raw"),
     Case("an empty folder", DOWNLOAD, in_turn(gone("data/small"), folder("data/small")), "holds no .*, but nothing; a data set is four"),
     Case("a folder of pictures", CHECK, in_turn(gone("data/small"), folder("data/small"), lambda root: [
         (root / small(f"{k}.png")).touch() for k in range(2000)]), r"but 0.png, 1.png, .* and 1,992 more; a data set"),
@@ -146,14 +146,14 @@ FOLDERS = [
     Case("a file that links to itself", CHECK, instead(small(LABELS), loop), rf"holds no {LABELS}, .*, {LABELS} \(no file\); a"),
     Case("no right to read a file", DOWNLOAD, lambda root: (root / small(LABELS)).chmod(0), f"{LABELS}: Permission denied; .*access"),
     Case("no right to enter the folder", CHECK, lambda root: (root / "data/small").chmod(0), "data/small.*: Permission denied; "),
-    Case("no folder", DOWNLOAD, gone("data/small"), "data/small: (no such folder; set dataset.folder|missing)"),
-    Case("a file for the folder", CHECK, instead("data/small", Path.touch), "data/small: not a folder; set dataset.folder"),
+    Case("no folder", DOWNLOAD, gone("data/small"), "data/small: (no such folder; set dataset.path|missing)"),
+    Case("a file for the folder", CHECK, instead("data/small", Path.touch), "data/small: not a folder; set dataset.path"),
     Case("a folder that links to itself", DOWNLOAD, instead("data/small", loop), "data/small: (no such folder; set|missing)"),
-    Case("a name with a NUL", CHECK, given("folder: data/small", r'folder: "data\0small"'),
+    Case("a name with a NUL", CHECK, given("path: data/small", r'folder: "data\0small"'),
      r"data.*small: (no such folder|missing)"),
-    Case("a name with a colon", DOWNLOAD, given("folder: data/small", 'folder: "data: small"'),
+    Case("a name with a colon", DOWNLOAD, given("path: data/small", 'folder: "data: small"'),
      "data: small: (no such folder|missing)"),
-    Case("a name of 5,000 letters", CHECK, given("folder: data/small", "folder: " + "x" * 5000), "xxx: File name too long; "),
+    Case("a name of 5,000 letters", CHECK, given("path: data/small", "folder: " + "x" * 5000), "xxx: File name too long; "),
     Case("classes.txt in Latin-1", DOWNLOAD, text(small("classes.txt"), b"caf\xe9\n"), r"classes\.txt: byte 3 is not UTF-8; save"),
     Case("classes.txt with a name twice", CHECK, text(small("classes.txt"), "a\nb\na\n"), r"classes\.txt: .*each once; fix"),
     Case("classes.txt with an empty line", DOWNLOAD, text(small("classes.txt"), "a\n\nb\n"), r"classes\.txt: should hold one printable"),

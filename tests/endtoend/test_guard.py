@@ -20,7 +20,7 @@ from tests.conftest import LONG, PATIENCE, PIPELINE, SHIPPED, Project, from_on
 
 PARAMS = params.flat(yaml12.read(SHIPPED))
 ANOTHER: dict[str, Any] = {  # a valid value that differs, where one more is not valid
-    "dataset.folder": "data/other", "dataset.download": "mnist", "normalise.mean": 0.4, "normalise.std": 0.4,
+    "dataset.path": "data/other", "dataset.download": "mnist", "normalise.mean": 0.4, "normalise.std": 0.4,
     "train.model": "cnn", "train.loss": "nll", "train.optimizer": "adam", "train.schedule": "cosine",
     "train.device": "cuda", "train.momentum": 0.5,
 }  # fmt: skip
@@ -104,7 +104,7 @@ def test_a_pinned_library_of_the_stage(
 @pytest.mark.parametrize(("name", "path"), [(name, path) for name in PIPELINE for path in PIPELINE[name]["deps"]])
 def test_a_dependency_of_the_stage(name: str, path: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
-    file = Path(path.replace("${dataset.folder}", "data/small"))
+    file = Path(path.replace("${dataset.path}", "data/small"))
     file = next(entry for entry in sorted(file.iterdir()) if entry.is_file()) if file.is_dir() else file
     with put_back(file) as before:
         assert f": {file} changed" in refused(name, lambda: file.write_bytes(before + b"\n"))

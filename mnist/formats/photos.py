@@ -1,0 +1,125 @@
+"""Pictures in files as images, read by several processes; what comes out does not depend on how many."""
+
+import itertools
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mnist import pictures
+from mnist.dataset import Array
+from mnist.formats.parts import Options, shrunk
+from pipeline.errors import InputError
+
+AT_A_TIME = 250  # pictures that a process reads before it answers
+WORTH_IT = 2000  # pictures: for fewer, starting processes takes longer than it saves
+GREY, COLOUR = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr", "HSV", "LAB")
+ALPHA = {"LA": "L", "PA": "RGB", "RGBA": "RGB", "La": "L", "RGBa": "RGB"}
+DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # whole numbers of more than 8 bits
+
+
+def images(files: Sequence[Path], options: Options) -> Iterator[list[Array | str]]:
+    """The pictures of files in their order, some at a time; for one that cannot be had, why not, in one line.
+
+    All are uint8 (height, width) or (height, width, 3), of `options.size` if it is set.
+    """
+    chunks = [files[k : k + AT_A_TIME] for k in range(0, len(files), AT_A_TIME)]
+    count = min(options.processes, len(chunks)) if len(files) >= WORTH_IT else 1
+    if count < 2:
+        for chunk in chunks:
+            yield [image(path, options) for path in chunk]
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would inherit the other pipes, and not see them closed
+    ours, processes = [], []
+    try:
+        for chunk in chunks[:count]:
+            end, theirs = context.Pipe()
+            process = context.Process(target=serve, args=(theirs, options), daemon=True)
+            process.start()
+            theirs.close()
+            ours.append(end)
+            processes.append(process)
+            end.send(chunk)
+        for end, later in zip(itertools.cycle(ours), itertools.chain(chunks[count:], [None] * count), strict=False):
+            try:
+                found = end.recv()
+            except EOFError as error:
+                raise InputError("a process that reads pictures has ended; is memory short? run it again") from error
+            if later is not None:  # never sent while its answer is awaited, or both ends could wait for each other
+                end.send(later)
+            yield found
+    finally:
+        for end in ours:
+            end.close()  # which ends the process behind it
+        for process in processes:
+            process.join()
+
+
+def serve(end: Connection, options: Options) -> None:
+    """Read the pictures that are asked for until the other end is closed, as it is when its process was killed."""
+    try:
+        while True:
+            chunk = end.recv()
+            end.send([image(path, options) for path in chunk])
+    except (EOFError, OSError, KeyboardInterrupt):
+        return
+
+
+def image(path: Path, options: Options) -> Array | str:
+    """The picture in a file as an image, or why it is none, in one line."""
+    try:
+        with path.open("rb") as file, pictures.named_errors():
+            return pixels(pictures.sized(file), options)
+    except InputError as error:
+        return f"{path}: {error}"
+    except OSError as error:
+        return f"{path}: {error.strerror or error}; see who owns it (ls -l), or remove it"
+
+
+def pixels(picture: Image.Image, options: Options) -> Array:
+    """A picture's pixels, turned upright, in 8 bits, brought to size."""
+    if picture.format in ("GIF", "TIFF", "WEBP", "PNG") and getattr(picture, "n_frames", 1) > 1:
+        raise InputError(f"{picture.n_frames} frames or pages; save the one that is meant alone")  # type: ignore[attr-defined]
+    if picture.format != "PNG" or "exif" in picture.info:
+        picture = ImageOps.exif_transpose(picture)
+    mode = picture.mode
+    if mode in DEEP:
+        picture = Image.fromarray(eight_bits(np.asarray(picture)))
+    elif mode in ALPHA or "transparency" in picture.info:
+        picture = opaque(picture)
+    elif mode == "1":
+        picture = picture.convert("L")
+    elif mode not in (*GREY, *COLOUR):
+        raise InputError(f"a picture of mode {mode}; save it in 8 bits")
+    if picture.mode != "L":
+        picture = without_colour(picture if picture.mode == "RGB" else picture.convert("RGB"), options)
+    if options.size and (picture.height, picture.width) != options.size:
+        return shrunk(picture, options.size)
+    return np.asarray(picture)
+
+
+def eight_bits(deep: Array) -> Array:
+    """16 bits as 8, rounded."""
+    if deep.min() < 0 or deep.max() > 65535:
+        raise InputError("pixels of more than 16 bits; save it in 8 bits")
+    return ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def opaque(picture: Image.Image) -> Image.Image:
+    """A picture without its opacity, if that is full; what shines through transparent places is not guessed."""
+    whole = picture.convert("RGBA")
+    if whole.getchannel("A").getextrema()[0] != 255:
+        raise InputError("transparent in places; save it on the background that is meant")
+    return whole.convert("RGB")
+
+
+def without_colour(picture: Image.Image, options: Options) -> Image.Image:
+    """A picture in grey. Raises InputError for one in colour if nothing says that it may lose it."""
+    if options.channels is None:
+        red, green, blue = (np.asarray(picture.getchannel(k)) for k in range(3))
+        if not (np.array_equal(red, green) and np.array_equal(green, blue)):
+            raise InputError("in colour; set dataset.channels to 1 to make all grey")
+    return picture.convert("L")
