@@ -9,6 +9,7 @@ from mnist.commands import (
     export,
     fingerprint,
     leaderboard,
+    look,
     predict,
     prove,
     recipe,
@@ -25,6 +26,7 @@ app.callback()(lambda: None)  # so that a single command would still be called b
 for command in (
     recipe.recipe,
     check.check,
+    look.look,
     predict.predict,
     compare.compare,
     report.report,

@@ -98,7 +98,7 @@ def unlike(head: bytes, source: Path, dimensions: int) -> str:
         element, found = ELEMENTS[head[2]], head[3]
         if head[2] != UINT8:
             return f"an IDX file of {element}, where {wanted} in unsigned bytes; save it as uint8"
-        if found == 4:
+        if found == 4 and dimensions > 1:
             return f"an IDX file of four dimensions, as of images in colour, where {wanted}; make them grey"
         what = MEANT.get(found, f"{found} dimensions")
         return f"an IDX file of {what}, where {wanted}; is it the right file?"

@@ -16,12 +16,12 @@ CLASSES_FILE = "classes.txt"
 MNIST = Options()
 
 
-def copy(path: Path, target: Path, handwriting: bool = True, options: Options = MNIST) -> None:
+def copy(path: Path, target: Path, handwriting: bool = True, options: Options = MNIST) -> Found:
     """Write the data set at `path` as IDX files into `target` and describe them there.
 
     Class names come from `classes.txt` beside the data, a name a line, if it is there; known data sets and folders of
-    pictures bring their own. What is decided for the reader is printed. Raises InputError for whatever does not make a
-    data set.
+    pictures bring their own. What is decided for the reader is printed. Returns what was found, and raises InputError
+    for whatever does not make a data set.
     """
     found = recognise.data_set(path)
     convert(found, target, options)
@@ -30,6 +30,7 @@ def copy(path: Path, target: Path, handwriting: bool = True, options: Options = 
     names = class_names((path if path.is_dir() else path.parent) / CLASSES_FILE) or found.classes
     name, names = identified(path, target, names)
     raw.describe(target, name, names, handwriting and name not in NOT_WRITTEN)
+    return found
 
 
 def convert(found: Found, target: Path, options: Options) -> None:

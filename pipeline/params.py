@@ -12,7 +12,7 @@ FILE = Path("params.yaml")
 SCALARS = (bool, int, float, type(None))
 WANTED = {  # in place of pydantic's words
     "model_type": "a section with its keys below it",
-    "string_too_short": "the name of a folder",
+    "string_too_short": "the name of a file or folder",
 }
 EXACT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -38,7 +38,7 @@ class Dataset(params.Section):
     def renamed(cls, values: object) -> object:
         """Name the new name of a key to whoever has the old one."""
         if isinstance(values, dict) and "folder" in values:
-            raise ValueError("folder is called path now; `sed -i 's/^  folder:/  path:/' params.yaml`")
+            raise ValueError("folder is called path now; `sed -i 's/folder: /path: /' params.yaml`")
         return values
 
 
@@ -47,8 +47,12 @@ def options(chosen: Dataset) -> "Options":
     from mnist.formats.parts import Options
 
     size = (chosen.size[0], chosen.size[1]) if chosen.size else None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Options(chosen.test_share, chosen.seed, size, chosen.channels, chosen.first_label, cores)
+    return Options(chosen.test_share, chosen.seed, size, chosen.channels, chosen.first_label, cores())
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def download() -> None:

@@ -21,6 +21,7 @@ import pytest
 from tests.cases import Case
 from tests.cases.commands import COMMANDS, usage
 from tests.cases.data_set import FOLDERS
+from tests.cases.own_data import LOOKED_AT, OWN_DATA
 from tests.cases.parameters import PARAMETERS
 from tests.cases.results import RESULTS
 from tests.cases.versioned import VERSIONED
@@ -40,7 +41,7 @@ def one_in(count: int, case: Case) -> bool:
     return zlib.crc32(identity(case).encode()) % count == 0
 
 
-CASES = [*PARAMETERS, *FOLDERS, *RESULTS, *VERSIONED, *COMMANDS, *usage()]
+CASES = [*PARAMETERS, *FOLDERS, *OWN_DATA, *RESULTS, *VERSIONED, *COMMANDS, *usage()]
 REPEATED = [case for case in CASES if one_in(24, case)]  # as real processes
 REMEDIED = [case for case in CASES if case.remedy]
 MARKED = [pytest.param(case, marks=() if one_in(3, case) else pytest.mark.slow) for case in CASES]
@@ -49,7 +50,7 @@ MARKED = [pytest.param(case, marks=() if one_in(3, case) else pytest.mark.slow) 
 # what follows a semicolon: a command, a word of what to do, or the word that may be meant
 REMEDY = re.compile(
     r"`[a-z]+( [^`]+)?`|\b(fix|fetch|set|put|move|remove|rename|choose|take|add|save|make|give|lower|quote|name|draw|cut|get|see|install"
-    r"|unzip|gunzip|bunzip2|unxz)\b|did you mean|the keys here are|is it the right file|every (key|section) is needed"
+    r"|leave|merge|unzip|gunzip|bunzip2|unxz)\b|did you mean|the keys here are|is it the right file|every (key|section) is needed"
 )
 
 
@@ -83,6 +84,16 @@ def check_refusal(case: Case, status: object, stderr: str) -> None:
     remedy = lines[0].partition("; ")[2]
     assert re.search(r"should be |\(see --help\)", lines[0]) or REMEDY.search(remedy), f"no remedy: {stderr}"
     assert all(f"`{command}`" in remedy for command in case.remedy), stderr
+
+
+@pytest.mark.parametrize("case", LOOKED_AT, ids=identity)
+def test_data_that_cannot_be_read_are_refused_in_one_line_by_look(case: Case, tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    case.harm(tmp_path)
+    before = contents(tmp_path)
+    done = Project(tmp_path).inside(*case.command.split()[1:])
+    check_refusal(case, done.returncode, done.stderr)
+    assert contents(tmp_path) == before
 
 
 @contextmanager
@@ -139,7 +150,8 @@ def test_the_remedy_that_is_named_is_one(
 
 def test_there_are_as_many_cases_as_promised() -> None:
     assert len(CASES) >= 120
-    assert len({identity(case) for case in CASES}) == len(CASES)
+    assert len(LOOKED_AT) + len(OWN_DATA) >= 80
+    assert len({identity(case) for case in [*CASES, *LOOKED_AT]}) == len(CASES) + len(LOOKED_AT)
 
 
 @pytest.mark.slow

@@ -32,5 +32,5 @@ def test_data_outside_of_the_project_are_found_by_their_absolute_path(project: P
     project.edit("path: data/small", "path: ../data")
     said = "../data: clones, `dvc exp run --temp` and `--queue` do not find it; write its absolute path\n"
     assert said in check(project)
-    project.edit("path: ../data", f"folder: {project.path.parent}/data")
+    project.edit("path: ../data", f"path: {project.path.parent}/data")
     assert "clones" not in check(project)

@@ -178,7 +178,7 @@ def trained_by_cuda(project: Project) -> None:
 
 def data_elsewhere(folder: str) -> Callable[[Project], None]:
     def edit(project: Project) -> None:
-        project.edit("path: data/small", f"folder: {folder}")
+        project.edit("path: data/small", f"path: {folder}")
         edit_lock("data/small", folder)(project)
 
     return edit

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist import idx, raw, sources, splits
-from mnist.commands import settings
+from mnist import raw, sources, splits
+from mnist.commands import oddities, settings
 from pipeline import definition, files, git, imports, params, pins, running, verify, yaml12
 from pipeline.errors import InputError
 from stages import download
@@ -47,7 +47,7 @@ def findings() -> Iterator[str]:
             )
         yield f"data: {chosen.dataset.download}, to be fetched"
     else:
-        yield f"{chosen.dataset.path}: {look(chosen):,} training images, ok"
+        yield from look(chosen)
         if remedy := untracked(chosen.dataset.path):
             yield f"{chosen.dataset.path}: clones, `dvc exp run --temp` and `--queue` do not find it; {remedy}"
     pins.check_project()
@@ -71,12 +71,13 @@ def untracked(folder: str) -> str | None:
     return None
 
 
-def look(chosen: settings.Settings) -> int:
-    """Unpack the data folder into a scratch folder, as `download` would; returns the number of training images."""
+def look(chosen: settings.Settings) -> Iterator[str]:
+    """Convert the data set into a scratch folder, as `download` would, and say how many training images there are."""
     with files.locked(files.temporary() / "check.lock", "check"), files.scratch(Path("data/.check.partial")) as folder:
-        sources.copy(Path(chosen.dataset.path), folder, options=download.options(chosen.dataset))
-        images = idx.read(folder / raw.IMAGES["train"], 3)
-        if not (folder / raw.ALL_IMAGES["validation"]).exists():
+        found = sources.copy(Path(chosen.dataset.path), folder, options=download.options(chosen.dataset))
+        every = raw.arrays(folder)[0]
+        images = every["train"]
+        if "validation" not in every:
             splits.check_validation(chosen.normalise.validation, len(images))
         if chosen.normalise.std == "auto":
             splits.check_spread(splits.moments(images)[1])
@@ -84,4 +85,6 @@ def look(chosen: settings.Settings) -> int:
             from mnist import models  # seconds, for torch
 
             models.check_size(*images.shape[1:])
-    return len(images)
+        yield f"{chosen.dataset.path}: {len(images):,} training images, ok"
+        if every.keys() == found.parts.keys():  # else its test images are some of its own
+            yield from (line for line in oddities.repeated(found, every) if oddities.LEAKAGE in line)

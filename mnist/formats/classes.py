@@ -16,6 +16,7 @@ SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "validation", "valid": "validation", "validation": "validation",
 }  # fmt: skip
+ORDER = ("train", "validation", "test")
 SHOWN = 3  # files that are left out
 
 
@@ -24,7 +25,7 @@ def folders(path: Path) -> list[Path]:
     with os.scandir(path) as entries:
         found = [entry for entry in entries if not entry.name.startswith(".")]
     for entry in found:
-        if entry.is_symlink() and not os.path.isfile(entry.path):
+        if entry.is_symlink() and not Path(entry.path).is_file():
             raise InputError(
                 f"{printable(entry.path)}: a link to a folder or to nothing; put the pictures themselves there"
             )
@@ -52,9 +53,9 @@ def data_set(path: Path) -> Found:
         raise InputError(
             f"{path}: holds {', '.join(each.name for each in splits.values())}, no train; make that one of its folders"
         )
-    splits = splits or {"train": path}
+    splits = {split: splits[split] for split in ORDER if split in splits} or {"train": path}
     names = class_names(splits["train"])
-    found, left_out = {}, []
+    found, every, left_out = {}, {}, []
     for split, folder in splits.items():
         for each in folders(folder):
             if each.name not in names:
@@ -74,6 +75,7 @@ def data_set(path: Path) -> Found:
             if not here and split == "train":
                 raise InputError(f"{folder / name}: no pictures ({' '.join(SUFFIXES)}); put some there, or remove it")
         files = in_order(files)
+        every[split] = [file for file, _ in files]
         found[split] = streamed(partial(batches, files), partial(called, files))
     notes = []
     if left_out:
@@ -82,7 +84,7 @@ def data_set(path: Path) -> Found:
             f"{len(left_out):,} files that are no pictures by their names are left out: {some}"
             + " …" * (len(left_out) > SHOWN)
         )
-    return Found("pictures by class", found, names, notes)
+    return Found("pictures by class", found, names, notes, every)
 
 
 def class_names(folder: Path) -> list[str]:

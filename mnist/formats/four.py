@@ -59,7 +59,7 @@ def missing(found: Roles) -> list[str]:
 def data_set(found: Roles) -> Found:
     """What all the files are together."""
     parts, notes = {}, []
-    for split in dict.fromkeys(split for split, _ in found):
+    for split in [split for split in ("train", "validation", "test") if (split, "images") in found]:
         images, labels = found[split, "images"], found[split, "labels"]
         turned = "emnist" in images.name.lower().split("-")
         if turned:

@@ -17,6 +17,7 @@ from mnist.dataset import Array
 from pipeline.errors import InputError
 
 BATCH = 1000  # images
+IN_COLOUR = "in colour; set dataset.channels to 1 to make all grey"
 MOST_CLASSES = 256  # as labels are bytes
 LUMA = (19595, 38470, 7471)  # of 65,536: the shares of red, green and blue in a grey, as Pillow has them
 
@@ -52,12 +53,16 @@ class Part(NamedTuple):
 
 @dataclass
 class Found:
-    """A data set: its form in words, its splits, its classes if it names them, and what a person should know of it."""
+    """A data set: its form in words, its splits, its classes if it names them, and what a person should know of it.
+
+    `files`: of pictures in files of their own, these by split.
+    """
 
     form: str
     parts: dict[str, Part]
     classes: list[str] | None = None
     notes: list[str] = field(default_factory=list)
+    files: dict[str, list[Path]] = field(default_factory=dict)
 
 
 def streamed(batches: Callable[[Options], Iterable[Batch]], name: Callable[[int], str]) -> Part:
@@ -127,7 +132,7 @@ def grey(images: Array, options: Options, name: Callable[[int], str]) -> Array:
     if options.channels is None:
         coloured = ((red != green) | (green != blue)).reshape(len(images), -1).any(1)
         if coloured.any():
-            raise InputError(f"{name(int(coloured.argmax()))}: in colour; set dataset.channels to 1 to make all grey")
+            raise InputError(f"{name(int(coloured.argmax()))}: {IN_COLOUR}")
     shades: Array = images.astype(np.uint32) @ np.array(LUMA, np.uint32)
     return ((shades + 0x8000) >> 16).astype(np.uint8)
 

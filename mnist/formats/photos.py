@@ -11,11 +11,12 @@ from PIL import Image, ImageOps
 
 from mnist import pictures
 from mnist.dataset import Array
-from mnist.formats.parts import Options, shrunk
+from mnist.formats.parts import IN_COLOUR, Options, shrunk
 from pipeline.errors import InputError
 
 AT_A_TIME = 250  # pictures that a process reads before it answers
 WORTH_IT = 2000  # pictures: for fewer, starting processes takes longer than it saves
+ORIENTATION = 0x0112  # EXIF's tag; above 4 a picture lies on its side
 GREY, COLOUR = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr", "HSV", "LAB")
 ALPHA = {"LA": "L", "PA": "RGB", "RGBA": "RGB", "La": "L", "RGBa": "RGB"}
 DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # whole numbers of more than 8 bits
@@ -79,6 +80,17 @@ def image(path: Path, options: Options) -> Array | str:
         return f"{path}: {error.strerror or error}; see who owns it (ls -l), or remove it"
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width of the picture in a file, upright, without decoding it. Raises InputError if there is none."""
+    try:
+        with path.open("rb") as file, pictures.named_errors():
+            picture = pictures.sized(file)
+            turned = picture.getexif().get(ORIENTATION, 1) > 4 if picture.format != "PNG" else False
+            return (picture.width, picture.height) if turned else (picture.height, picture.width)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
 def pixels(picture: Image.Image, options: Options) -> Array:
     """A picture's pixels, turned upright, in 8 bits, brought to size."""
     if picture.format in ("GIF", "TIFF", "WEBP", "PNG") and getattr(picture, "n_frames", 1) > 1:
@@ -121,5 +133,5 @@ def without_colour(picture: Image.Image, options: Options) -> Image.Image:
     if options.channels is None:
         red, green, blue = (np.asarray(picture.getchannel(k)) for k in range(3))
         if not (np.array_equal(red, green) and np.array_equal(green, blue)):
-            raise InputError("in colour; set dataset.channels to 1 to make all grey")
+            raise InputError(IN_COLOUR)
     return picture.convert("L")

@@ -207,11 +207,11 @@ RESULTS = [
     Case("a pipe for classes.txt", DOWNLOAD, lambda root: os.mkfifo(root / small("classes.txt")),
          r"classes\.txt: not a"),
     Case("a pipe for the model", EVALUATE, instead(MODEL, os.mkfifo), "model.safetensors: neither a file nor a folder"),
-    *(Case(f"the folder {folder}", command, given("path: data/small", f"folder: {folder}"),
+    *(Case(f"the folder {folder}", command, given("path: data/small", f"path: {folder}"),
            f"{folder}: contains or lies inside data/raw, which the stage download replaces; choose another folder")
       for folder in ("data/raw", "data", "data/raw/in") for command in (CHECK, DOWNLOAD)),
     Case("no folder though it is to be fetched", CHECK, swap("params.yaml", ("data/small", "data/none"),
-         ("download: null", "download: kmnist")), "dataset.path: data/none: no such folder; DVC asks for it"),
+         ("download: null", "download: kmnist")), "dataset.path: data/none: no such file or folder; DVC asks for it"),
     Case("images too small for the network", CHECK, in_turn(tiny, given("model: mlp", "model: cnn")),
          "cnn needs images of 12×12 pixels or more, not 8×8; set it to mlp"),
     Case("all pixels the same", CHECK, in_turn(given("std: 0.5", "std: auto"),

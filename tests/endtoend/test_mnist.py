@@ -103,7 +103,7 @@ def test_every_shipped_recipe_has_a_known_fingerprint() -> None:
 @needs_fashion
 def test_another_data_set_runs_by_changing_its_folder(checkout: Project) -> None:
     checkout.succeed("git", "checkout", "params.yaml")
-    checkout.edit("path: data/mnist ", f"folder: {FASHION} ")
+    checkout.edit("path: data/mnist ", f"path: {FASHION} ")
     checkout.edit("learning_rate: 0.003", "learning_rate: 0.05")
     assert checkout.repro() == STAGES
     assert accuracy(checkout) >= 0.86
