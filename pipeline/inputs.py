@@ -89,7 +89,8 @@ def note(stage: str, tree: dict[str, Any], known: dict[str, Version]) -> Inputs:
 def versions(path: Path, known: dict[str, Version]) -> list[tuple[str, Version]]:
     """A file, or every file below a folder, by name."""
     if not path.exists():
-        raise InputError(f"{path}: missing, and dvc.yaml says that this stage reads it; `dvc repro` or git brings it")
+        tracked = f"`dvc checkout {path}.dvc`" if Path(f"{path}.dvc").is_file() else "`dvc repro` or git"
+        raise InputError(f"{path}: missing, and dvc.yaml says that this stage reads it; {tracked} brings it")
     if not path.is_dir() and not path.is_file():
         raise InputError(
             f"{path}: neither a file nor a folder; `rm {path}`, then `dvc repro` or git brings what belongs there"

@@ -35,6 +35,11 @@ def data_set(path: Path) -> Found:
         return in_folder(path)
     if not path.is_file():
         what = "neither a file nor a folder" if path.exists() else "no such file or folder"
+        if Path(f"{path}.dvc").is_file():
+            raise InputError(
+                f"{path}: {what}, but {path.name}.dvc is; `dvc checkout {path}.dvc` brings it, "
+                "or `dvc pull` from a remote"
+            )
         raise InputError(f"{path}: {what}; set dataset.path to where a data set is")
     with path.open("rb") as file:
         head = file.read(16)

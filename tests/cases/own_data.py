@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.cases import DOWNLOAD, Case
-from tests.harms import Harm, given, in_turn
+from tests.cases import CHECK, DOWNLOAD, Case
+from tests.harms import Harm, given, gone, in_turn
 
 RANDOM = np.random.RandomState(0)
 IMAGES = RANDOM.randint(0, 256, (40, 8, 8)).astype(np.uint8)
@@ -264,6 +264,8 @@ OWN_DATA = [
     downloaded("a share that leaves nothing", photos, "dataset.test_share: 0.01 of 10 images leaves none for one split; set",
                (KEYS, "test_share: 0.01\n  handwriting: true ")),
     downloaded("one image of a class", in_turn(photos, file("own/c/0.png", png(IMAGES[20]))), "class c has [01] images"),
+    *(Case("data that DVC tracks and that are not there", command, in_turn(gone("data/small"), file("data/small.dvc", "")),
+           "data/small: (missing|no such file or folder, but small.dvc is).*; `dvc checkout data/small.dvc` brings it") for command in (CHECK, DOWNLOAD)),
     Case("the old name of a key", DOWNLOAD, given("path: data/small", "folder: data/small"), "dataset: folder is called path now; `sed",
          remedy=("sed -i 's/folder: /path: /' params.yaml",)),
     Case("the old name of a key in dvc.yaml", DOWNLOAD, lambda root: (root / "dvc.yaml").write_text(
