@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mnist.formats.parts import Found
 
 Arrays = dict[str, Any]  # by split
-SHOWN = 5  # cases of each kind
+SHOWN = 3  # cases of each kind
 DARK = 64  # shades of 255 below which all pixels are when they count from 0 to 16, say
 LEAKAGE = "among the training images too: leakage"
 CHUNK = 10_000  # images
