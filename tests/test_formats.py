@@ -246,7 +246,7 @@ def test_grey_of_an_array_is_what_pillow_makes_of_it() -> None:
 def test_to_shrink_is_to_take_the_mean_of_areas_and_sizes_are_height_and_width(tmp_path: Path) -> None:
     image = np.random.RandomState(2).randint(0, 256, (16, 24)).astype(np.uint8)
     means = image.reshape(8, 2, 8, 3).mean((1, 3))
-    assert np.abs(read(png(image), tmp_path, size=(8, 8)) - means).max() <= 0.5
+    assert np.abs(read(png(image), tmp_path, size=(8, 8)) - means).max() <= 1  # rounded twice
     assert read(png(image), tmp_path, size=(5, 30)).shape == (5, 30)
 
 
