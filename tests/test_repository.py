@@ -57,7 +57,7 @@ def test_who_changes_parameters_and_has_other_recipes_has_tests_that_pass(tmp_pa
     """What holds the shipped figures says that it does not apply."""
     project = make_checkout(tmp_path / "skeleton")
     tree = yaml12.read(ROOT / "params.yaml")
-    tree["dataset"]["folder"] = "data/other"
+    tree["dataset"]["path"] = "data/other"
     tree["normalise"]["validation"] = 7
     tree["train"] |= {"model": "cnn", "epochs": 1, "learning_rate": 0.1, "seed": 3, "schedule": "cosine"}
     (project.path / "params.yaml").write_text(json.dumps(tree))

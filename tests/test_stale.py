@@ -16,7 +16,7 @@ RUN = lock.Stage(
     params={"params.yaml": {"train": {"epochs": 2}}, "pyproject.toml": {"project.dependencies": ["numpy"]}},
 )
 SECTION, FILE = ["train"], {"pyproject.toml": ["project.dependencies"]}
-VALUES = {"dataset": {"folder": "data/small"}, "train": {"epochs": 2, "resume": True}}
+VALUES = {"dataset": {"path": "data/small"}, "train": {"epochs": 2, "resume": True}}
 
 
 @pytest.mark.parametrize(
