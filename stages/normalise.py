@@ -23,11 +23,13 @@ class Normalise(params.Section):
 def normalise() -> None:
     """Write the training, validation and test arrays and their statistics from data/raw into data/normalised."""
     with stage.run("normalise", "normalise", Normalise) as run:
-        from mnist import splits
+        from mnist import raw, splits
 
         chosen = run.params
         folder = run.folder("data/normalised")
         statistics = splits.normalise(Path("data/raw"), folder, chosen.validation, chosen.seed, chosen.mean, chosen.std)
+        if (Path("data/raw") / raw.ALL_IMAGES["validation"]).exists():
+            print("the data set has validation images of its own; normalise.validation is not used")
         for split, counts in statistics.counts.items():
             print(f"{split}: {sum(counts.values()):,} images")
 
