@@ -17,6 +17,7 @@ from mnist.commands import (
     serve,
     show,
     stress,
+    sweep,
     verify,
 )
 from pipeline import console
@@ -31,6 +32,7 @@ for command in (
     compare.compare,
     report.report,
     leaderboard.leaderboard,
+    sweep.sweep,
     stress.stress,
     fingerprint.fingerprint,
     show.show,

@@ -22,7 +22,7 @@ def make(revision: Revision, folder: Path) -> Path:
     for output in [*revision.lock.outputs(), str(lock.FILE)]:
         files.remove(project / output)
     bring(revision, folder, project)
-    configure(revision, folder, project)
+    configure(revision.name, folder, project)
     return project
 
 
@@ -97,13 +97,13 @@ def link(source: Path, target: Path) -> None:
             place.symlink_to(file.resolve())
 
 
-def configure(revision: Revision, folder: Path, project: Path) -> None:
-    """Give a checkout a cache of its own."""
+def configure(name: str, folder: Path, project: Path, cache: Path | None = None) -> None:
+    """Give a checkout of a revision a cache of its own, or the one that is named."""
     for parent in [project, *project.parents]:
         if (parent / ".dvc").is_dir():
             settings = parent / ".dvc/config.local"
-            settings.write_text(SETTINGS.format(parent.resolve() / ".dvc/cache"), "utf-8")
+            settings.write_text(SETTINGS.format(cache or parent.resolve() / ".dvc/cache"), "utf-8")
             return
         if parent == folder:
             break
-    raise InputError(f"{revision.name}: git has no folder .dvc of it, so DVC cannot run it; commit that")
+    raise InputError(f"{name}: git has no folder .dvc of it, so DVC cannot run it; commit that")

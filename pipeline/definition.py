@@ -58,17 +58,32 @@ def declared(stage: str, entry: Stage, tree: dict[str, Any]) -> tuple[dict[str, 
         re.sub(r"\$\{([\w.]+)\}", lambda match: str(lookup(tree, match[1], str(params.FILE))), path)
         for path in entry.deps
     ]
-    outs = [
-        name
-        for out in (*entry.outs, *entry.metrics, *entry.plots)
-        for name in (out if isinstance(out, dict) else [out])
-    ]
-    for path, out in itertools.product(deps, outs):
+    for path, out in itertools.product(deps, outputs(entry)):
         if overlap(path, out):
             raise InputError(
                 f"{path}: contains or lies inside {out}, which the stage {stage} replaces; choose another folder"
             )
     return values, deps
+
+
+def outputs(entry: Stage) -> dict[str, Any]:
+    """The outputs of a stage by path, with what its entry of `dvc.yaml` says of each."""
+    return {
+        name: options
+        for out in (*entry.outs, *entry.metrics, *entry.plots)
+        for name, options in (out if isinstance(out, dict) else {out: {}}).items()
+    }
+
+
+def behind(target: str) -> dict[str, Stage]:
+    """A stage and those without which it could not run, in the order of `dvc.yaml`. Raises InputError."""
+    stages = read().stages
+    makers = {out: name for name, entry in stages.items() for out in outputs(entry)}
+    found, left = set(), [target]
+    while left:
+        found.add(name := left.pop())
+        left += [makers[dep] for dep in stage(name).deps if dep in makers]
+    return {name: entry for name, entry in stages.items() if name in found}
 
 
 def read() -> Pipeline:

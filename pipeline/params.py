@@ -1,5 +1,6 @@
 """`params.yaml`, section by section: each is held against a schema of its own, and refused in one line."""
 
+import io
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -14,6 +15,7 @@ WANTED = {  # in place of pydantic's words
     "model_type": "a section with its keys below it",
     "string_too_short": "the name of a file or folder",
 }
+NULL = "tag:yaml.org,2002:null"  # written out as `null`, not as nothing
 EXACT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -56,6 +58,28 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found
+
+
+def edited(content: str, values: dict[str, Any], source: object) -> bytes:
+    """The content of a params.yaml with other values, by dotted key; comments and all the rest stay.
+
+    Raises InputError, which names `source`, where the values come from, if there is no such section.
+    """
+    from ruamel.yaml import YAML  # it keeps comments
+
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 1000
+    editor.representer.add_representer(type(None), lambda self, _: self.represent_scalar(NULL, "null"))
+    tree = editor.load(content)
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        if section not in tree or not name:
+            raise InputError(f"{source}: {section}: not a section of {FILE} with keys below it; fix it")
+        tree[section][name] = value
+    text = io.StringIO()
+    editor.dump(tree, text)
+    return text.getvalue().encode()
 
 
 def describe(section: str, errors: list[ErrorDetails], schema: type[BaseModel]) -> str:

@@ -21,12 +21,16 @@ def end_with_dvc(name: str) -> None:
     Raises InputError if DVC has ended already.
     """
     try:
-        dvc = started_by(name)
-        ended = os.pidfd_open(dvc.pid)
+        end_with(started_by(name).pid)
     except psutil.AccessDenied:
         return  # a system that lets nobody look at processes; the lock must do
     except (psutil.NoSuchProcess, ProcessLookupError) as error:
         raise InputError(f"{name}: the dvc that started it has ended, so it ends too; run dvc repro again") from error
+
+
+def end_with(pid: int) -> None:
+    """Kill this process when another one ends. Raises ProcessLookupError if it has ended already."""
+    ended = os.pidfd_open(pid)
 
     def wait() -> None:
         select.select([ended], [], [])

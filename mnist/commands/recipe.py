@@ -1,6 +1,5 @@
 """Recipes: sets of parameters with a known result, one YAML file each in `recipes/`."""
 
-import io
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,6 @@ from pipeline import files, params, yaml12
 from pipeline.errors import InputError, suggestion
 
 FOLDER = Path("recipes")
-NULL = "tag:yaml.org,2002:null"  # written out as `null`, not as nothing
 
 
 def recipe(name: Annotated[str | None, typer.Argument(help="The recipe to write into params.yaml.")] = None) -> None:
@@ -49,20 +47,7 @@ def apply(name: str, path: Path = params.FILE) -> None:
     if name not in names():
         raise InputError(f"recipe: there is no {name!r}{suggestion(name, list(names()))}")
     settings.check(yaml12.read(path), path)
-    from ruamel.yaml import YAML  # it keeps comments
-
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 1000
-    editor.representer.add_representer(type(None), lambda self, _: self.represent_scalar(NULL, "null"))
-    tree = editor.load(path.read_text("utf-8"))
     source = FOLDER / f"{name}.yaml"
-    for section, values in yaml12.read(source).items():
-        if section not in tree or not isinstance(values, dict):
-            raise InputError(f"{source}: {section}: not a section of {path} with keys below it; fix it")
-        tree[section].update(values)
-    text = io.StringIO()
-    editor.dump(tree, text)
-    written = text.getvalue().encode()
+    written = params.edited(path.read_text("utf-8"), params.flat(yaml12.read(source)), source)
     settings.check(yaml12.parse(written, source), source)
     files.replace(path, written)

@@ -1,0 +1,86 @@
+"""Search parameters: trials on the validation images, each a real experiment."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnist.commands import settings, space, trials
+from mnist.commands.check import untracked
+from mnist.commands.groups import aside
+from pipeline import console, definition, files, git, params, yaml12
+from pipeline.errors import InputError
+
+STORAGE = "an address such as postgresql://name:password@host/database, for workers of several machines"
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(help="What to search, as sweeps/mlp.yaml says it.", metavar="FILE")],
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Trials at once, each in a checkout of its own.")] = 1,
+    storage: Annotated[str | None, typer.Option(help=f"Where trials are kept: {STORAGE}; else a file here.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Write the best recipe into params.yaml.")] = False,
+) -> None:
+    """Search the parameters that a file names for the best on the validation images.
+
+    Each run is an experiment of DVC's. Stopped or killed, the same command goes on. Other edits of params.yaml count.
+
+    Example: python -m mnist sweep sweeps/mlp.yaml --workers 2
+    """
+    tree = yaml12.read(params.FILE)
+    settings.check(tree)
+    wanted = space.read(file, tree)
+    trainings = trials.Trainings(wanted, tree)
+    check_committed(tree["dataset"]["folder"])
+    crowd(workers, trainings)
+    from mnist.commands import found  # seconds, for what they import
+    from pipeline import study
+    from pipeline import workers as pool
+
+    plan = wanted.plan
+    floats = [key for key in wanted.space if float in space.numbers(key)]
+    search = pool.Search(
+        study.Settings(
+            wanted.name,
+            plan.trials,
+            trials.distributions(wanted.space, floats),
+            "minimize" if plan.objective == "loss" else "maximize",
+            study.Sampler(plan.sampler, plan.seed),
+            plan.pruning,
+            trainings.identity(),
+        ),
+        trainings,
+        trials.STAGE,
+        params.FILE.read_text("utf-8"),
+        storage or f"sqlite:///{file.with_name(f'{wanted.name}.db')}",
+        aside,
+    )
+    with pool.alone():
+        done = search.run(workers, lambda trial: console.say(found.line(trial, trainings)))
+        print("\n".join(found.report(done, trainings)))
+        picture = file.with_name(f"{wanted.name}.png")
+        found.picture(done, picture)
+        print(f"{picture}: the search; `python -m mnist leaderboard` ranks its runs among all others")
+        if apply and (best := found.best(done)):
+            content = params.edited(params.FILE.read_text("utf-8"), trainings.recipe(best.params), file)
+            files.replace(params.FILE, content)
+            print(f"{params.FILE}: the best recipe written; `dvc repro` runs it")
+
+
+def check_committed(folder: str) -> None:
+    """Raise InputError if workers' checkouts would lack what lies here: data and code that git has not."""
+    if remedy := untracked(folder):
+        raise InputError(f"{folder}: the sweep's workers do not find it; {remedy}")
+    stages = definition.behind(trials.STAGE)
+    code = {dep for entry in stages.values() for dep in entry.deps if dep.endswith(".py")}
+    changed = git.run("status", "--porcelain", "--", str(definition.FILE), "pyproject.toml", *sorted(code)).splitlines()
+    if changed:
+        raise InputError(f"{changed[0][3:]}: not as committed, and a sweep runs what is; commit it, or take it back")
+
+
+def crowd(workers: int, trainings: trials.Trainings) -> None:
+    """Say so if workers have more threads than there are processors: each would take longer."""
+    threads = workers * int(trainings.sweep.fixed.get("train.threads", trainings.tree["train"]["threads"]))
+    if threads > (here := len(os.sched_getaffinity(0))):
+        print(f"{threads} threads for {here} processors: fewer workers are as fast", file=sys.stderr)
