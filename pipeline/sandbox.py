@@ -77,8 +77,8 @@ class Sandbox:
         (self.project / params.FILE).write_bytes(params.edited(self.content, values, params.FILE))
         recorded = next(git.contents([(self.commit, str(lock.FILE))]))
         stages = yaml12.parse(recorded, lock.FILE)["stages"] if recorded else {}
-        kept = {name: stages[name] for name in self.stages if name in stages and name != self.target}
-        text = yaml.safe_dump({"schema": "2.0", "stages": kept}, sort_keys=False)
+        stages.pop(self.target, None)  # and what it makes goes; the record of later stages is out of date, which shows
+        text = yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False)
         (self.project / lock.FILE).write_text(text, "utf-8")
         before = [entry for name, entry in self.stages.items() if name != self.target]
         kept_outputs = {path for entry in before for path in definition.outputs(entry)}

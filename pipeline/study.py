@@ -144,7 +144,8 @@ class Study:
         sign, now = [trial.user_attrs.get(OWNER), trial.user_attrs.get(BEATS)], time.monotonic()
         known = self.seen.get(trial.number)
         if known is None or known[0] != sign or known[1] < self.storage.returned:
-            known = self.seen[trial.number] = sign, now
+            self.seen[trial.number] = sign, now
+            return False
         return sign[0] != self.mine and now - known[1] > PATIENCE
 
     def release(self, trial: FrozenTrial) -> None:

@@ -1,0 +1,436 @@
+"""Sweeps: what a file may say, trials that no kill loses, and experiments that are real ones."""
+
+# ruff: noqa: E501 – a row a case reads better than a screen a case
+
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
+
+from mnist.commands import space, trials
+from pipeline import database, params, study, workers, yaml12
+from pipeline.errors import InputError
+from tests.conftest import PATIENCE, SHIPPED, Project, commit, copy
+
+FILE = """\
+sweep: {trials: 2, seeds: [1, 2], objective: loss, sampler: tpe, seed: 0, pruning: false}
+fixed: {train.epochs: 1}
+search:
+  train.learning_rate: {low: 0.01, high: 0.1, log: true}
+"""
+SHORT = FILE.replace("seeds: [1, 2]", "seeds: [1]")
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("learning_rate", "learning_rat", r"train\.learning_rat: unknown key; did you mean train\.learning_rate\?"),
+        ("low: 0.01", "low: 0", r"train\.learning_rate: should be greater than 0, not 0|low should be above 0"),
+        ("high: 0.1,", "high: 2000.0,", r"train\.learning_rate: should be less than or equal to 1000, not 2000"),
+        ("high: 0.1,", "high: 0.001,", r"train\.learning_rate: low, 0\.01, should be less than high, 0\.001; fix them"),
+        ("low: 0.01, high: 0.1, log: true", "choices: [0.01, 0.1]", r"train\.learning_rate: a number, .*give low and"),
+        ("{low: 0.01, high: 0.1, log: true}", "0.1", r"train\.learning_rate: should be \{low: …, high: …\} or .* not 0"),
+        ("low: 0.01, ", "", r"train\.learning_rate\.low: missing; every key is needed"),
+        ("learning_rate", "batch_size", r"train\.batch_size: low and high should be integers; make them so"),
+        ("learning_rate", "optimizer", r"train\.optimizer: has no numbers between low and high; give choices"),
+        ("train.learning_rate: {", "train.optimizer: {choices: [sgd, adm]} #", r"train\.optimizer: .*did you mean adam"),
+        ("train.learning_rate: {", "train.seed: {low: 1, high: 2} #", r"train\.seed: not for a sweep: sweep\.seeds has"),
+        ("train.learning_rate: {", "normalise.validation: {low: 1, high: 2} #", r"other validation images .*; remove"),
+        ("train.learning_rate: {", "dataset.folder: {choices: [a, b]} #", r"trials on other data could not be compared"),
+        ("train.epochs: 1", "train.epochs: 0", r"train\.epochs: should be greater than or equal to 1, not 0"),
+        ("train.epochs", "train.learning_rate", r"train\.learning_rate: both fixed and searched; remove one of them"),
+        ("{train.epochs: 1}", "[train.epochs]", r"fixed: should be keys of params\.yaml, not a list"),
+        ("seeds: [1, 2]", "seeds: [1, 1]", r"sweep\.seeds: 1 comes twice, and would count twice; remove one"),
+        ("seeds: [1, 2]", "seeds: []", r"sweep\.seeds: should "),
+        ("trials: 2", "trials: 0", r"sweep\.trials: should be greater than or equal to 1, not 0"),
+        ("trials: 2", "trails: 2", r"sweep\.trails: unknown key; did you mean trials\?"),
+        ("sampler: tpe", "sampler: tp", r"sweep\.sampler: should be 'tpe' or 'random', not 'tp'; did you mean tpe\?"),
+        ("search:", "searched:", r"searched: unknown key; did you mean search\?"),
+        ("fixed: {", "fixed: {train.optimizer: adam, train.momentum: 0.5, ", r"momentum is for sgd; .*set train.momentum"),
+    ],
+)  # fmt: skip
+def test_what_a_file_may_not_say_is_refused_in_a_line(old: str, new: str, says: str, tmp_path: Path) -> None:
+    assert FILE.count(old) == 1
+    path = tmp_path / "one.yaml"
+    path.write_text(FILE.replace(old, new))
+    with pytest.raises(InputError, match=says) as caught:
+        space.read(path, yaml12.read(SHIPPED))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_combination_that_the_schema_refuses_is_found_before_anything_runs(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text(FILE + "  train.momentum: {low: 0.0, high: 0.9}\n  train.optimizer: {choices: [sgd, adam]}\n")
+    with pytest.raises(InputError, match="momentum is for sgd; adam has its own"):
+        space.read(path, yaml12.read(SHIPPED))
+
+
+def test_without_validation_images_or_a_file_there_is_nothing_to_choose_by(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text(FILE)
+    tree = yaml12.read(SHIPPED)
+    tree["normalise"]["validation"] = 0
+    with pytest.raises(InputError, match=r"^params\.yaml: normalise\.validation: 0, .*; set it to"):
+        space.read(path, tree)
+    with pytest.raises(InputError, match=r"tow\.yaml: no such file; did you mean .*one\.yaml\?"):
+        space.read(tmp_path / "tow.yaml", tree)
+
+
+def test_numbers_are_rounded_within_their_range() -> None:
+    searched = space.Range(low=0.0123423, high=0.0987654)
+    assert [trials.rounded(value, searched) for value in (0.0123424, 0.02345678, 0.0987653)] == [
+        0.0123423, 0.02346, 0.0987654,
+    ]  # fmt: skip
+    assert trials.rounded(7, space.Range(low=1, high=9)) == 7
+    assert trials.rounded("sgd", space.Choices(choices=["sgd", "adam"])) == "sgd"
+
+
+def settings(count: int = 3, sampler: str = "tpe", **identity: Any) -> study.Settings:
+    """A study of one number."""
+    return study.Settings(
+        "one", count, {"train.learning_rate": FloatDistribution(0.01, 0.1)}, "minimize", study.Sampler(sampler, 0), True,
+        {"mnist/training.py": "a", **identity},
+    )  # fmt: skip
+
+
+def opened(path: Path, mine: str = "here:/a", given: study.Settings | None = None, **options: str) -> study.Study:
+    """A study in a file."""
+    url = f"sqlite:///{path}" + "".join(f"?{key}={value}" for key, value in options.items())
+    return study.Study(url, given or settings(), mine, SAID.append, threading.Event())
+
+
+SAID: list[str] = []
+
+
+@pytest.mark.parametrize("kind", ["tpe", "random"])
+def test_a_killed_workers_trial_is_taken_with_its_parameters_and_the_rest_come_out_the_same(
+    kind: str, tmp_path: Path
+) -> None:
+    found = []
+    for name, kills in (("a.db", 0), ("b.db", 3)):
+        drawn = []
+        here = opened(tmp_path / name, given=settings(5, kind))
+        while trial := here.claim():
+            drawn.append((trial.number, here.parameters(trial)))
+            if kills:  # and here the process ends
+                kills -= 1
+                here = opened(tmp_path / name, given=settings(5, kind))
+                again = here.claim()
+                assert again
+                assert (again.number, here.parameters(again)) == drawn[-1]
+                trial = again
+            here.tell(trial, drawn[-1][1]["train.learning_rate"])
+        found.append(drawn)
+        assert [trial.state for trial in here.study.trials] == [TrialState.COMPLETE] * 5
+    assert found[0] == found[1]
+    assert [number for number, _ in found[0]] == list(range(5))
+    assert len({str(values) for _, values in found[0]}) == 5
+
+
+def test_no_two_workers_get_one_trial_and_the_first_result_counts(tmp_path: Path) -> None:
+    one = opened(tmp_path / "a.db")
+    first, second = one.claim(), one.claim()
+    assert first
+    assert second
+    assert (first.number, second.number) == (0, 1)
+    one.tell(first, 0.5)
+    one.tell(first, 0.7)
+    assert one.frozen(first).value == 0.5
+    one.release(one.frozen(first))
+    assert one.frozen(first).state == TrialState.COMPLETE
+    more = opened(tmp_path / "a.db", given=settings(5))
+    assert [trial.state.name for trial in more.trials()] == ["COMPLETE"] + ["WAITING"] * 4
+
+
+def test_a_trial_whose_worker_shows_no_life_is_anothers_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = opened(tmp_path / "a.db", given=settings(1))
+    other = opened(tmp_path / "a.db", "there:/b", settings(1))
+    one.local = other.local = False
+    trial = one.claim()
+    assert trial
+    assert other.claim() is None
+    monkeypatch.setattr(study, "PATIENCE", -1.0)  # the while has passed
+    one.beat(trial)
+    assert other.claim() is None, "a sign of life"
+    again = other.claim()
+    assert again
+    assert again.number == trial.number
+    assert one.claim() is None, "one's own is not taken from oneself"
+
+
+def test_a_study_of_another_space_or_code_is_refused(tmp_path: Path) -> None:
+    opened(tmp_path / "a.db")
+    opened(tmp_path / "a.db")
+    says = "^one: there is a search of this name already, with another mnist/training.py; give this one another sweep"
+    with pytest.raises(InputError, match=says):
+        opened(tmp_path / "a.db", given=settings(**{"mnist/training.py": "b"}))
+    with pytest.raises(InputError, match=r"another search: train\.momentum; give"):
+        opened(tmp_path / "a.db", given=settings(**{"search: train.momentum": {"low": 0}}))
+
+
+def test_a_database_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = opened(tmp_path / "a.db", timeout="0.01")
+    trial = here.claim()
+    assert trial
+    SAID.clear()
+    holder = sqlite3.connect(tmp_path / "a.db", check_same_thread=False, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    monkeypatch.setattr(database, "AGAIN", 0.01)
+    teller = threading.Thread(target=here.tell, args=(trial, 0.5))
+    teller.start()
+    while not SAID:
+        teller.join(0.01)
+    holder.execute("ROLLBACK")
+    teller.join()
+    assert SAID == [
+        "the search's database is away (database is locked); waiting until it is back",
+        "the search's database is back",
+    ]
+    assert here.frozen(trial).value == 0.5
+    holder.execute("BEGIN EXCLUSIVE")
+    here.storage.stop.set()
+    with pytest.raises(database.StopError):
+        here.trials()
+    holder.execute("ROLLBACK")
+
+
+def test_a_database_that_cannot_be_used_is_refused_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_text("not a database, and long enough to see that" * 10)
+    with pytest.raises(InputError, match=r"^the search's database: file is not a database; move .*a\.db away$"):
+        opened(tmp_path / "a.db")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"postgresql://nobody@127.0.0.1:{closed.getsockname()[1]}/none"
+        with pytest.raises(InputError, match=r"^the search's database: conn.*; start it, or fix the address, and run"):
+            database.connect(url)
+    with pytest.raises(InputError, match=r"^the search's database: Could not parse .*; start it, or fix the address"):
+        database.connect("nowhere")
+
+
+@contextlib.contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """A folder with DVC's, to be in."""
+    (folder / ".dvc/tmp").mkdir(parents=True)
+    with contextlib.chdir(folder):
+        yield
+
+
+def test_two_sweeps_in_one_folder_are_one_too_many(tmp_path: Path) -> None:
+    with inside(tmp_path):
+        with (
+            workers.alone(),
+            pytest.raises(InputError, match=rf"\(process {os.getpid()}\); .* --storage$"),
+            workers.alone(),
+        ):
+            pass
+        with workers.alone():
+            pass
+
+
+def test_params_yaml_is_edited_and_keeps_its_comments() -> None:
+    content = SHIPPED.read_text()
+    new = params.edited(content, {"train.learning_rate": 0.05, "dataset.download": None}, "x.yaml").decode()
+    assert new.replace("0.05 ", "0.003", 1) == content
+    with pytest.raises(InputError, match=r"^x\.yaml: trian: not a section of params\.yaml with keys below it; fix it$"):
+        params.edited(content, {"trian.epochs": 1}, "x.yaml")
+
+
+def swept(project: Project, content: str = SHORT, name: str = "one") -> Project:
+    """A project with a sweep's file."""
+    (project.path / f"sweeps/{name}.yaml").write_text(content)
+    return project
+
+
+def sweep(project: Project, *options: str) -> str:
+    """A sweep that has to succeed."""
+    return project.succeed("python", "-m", "mnist", "sweep", "sweeps/one.yaml", *options)
+
+
+def table(project: Project) -> list[tuple[int, str, float, dict[str, Any]]]:
+    """All trials of a study: number, state, value and parameters."""
+    trials = optuna.load_study(study_name="one", storage=f"sqlite:///{project.path}/sweeps/one.db").trials
+    return [(each.number, each.state.name, each.value or 0, each.params) for each in trials]
+
+
+def names(project: Project) -> list[str]:
+    """The names of all experiments."""
+    return sorted(project.succeed("git", "for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps").split())
+
+
+@pytest.mark.slow
+def test_code_that_is_not_committed_and_data_that_workers_lack_are_refused(project: Project) -> None:
+    swept(project)
+    project.edit("MEASURED_AT_ONCE = 1000", "MEASURED_AT_ONCE = 500", "mnist/training.py")
+    done = project.inside("sweep", "sweeps/one.yaml")
+    assert done.stderr == (
+        "error: mnist/training.py: not as committed, and a sweep runs what is; commit it, or take it back\n"
+    )
+    project.succeed("git", "checkout", "-q", ".")
+    shutil.copytree(project.path / "data/small", project.path / "data/other")
+    project.edit("folder: data/small", "folder: data/other")
+    done = project.inside("sweep", "sweeps/one.yaml")
+    assert "data/other: the sweep's workers do not find it; `dvc add data/other`, or commit it" in done.stderr
+    assert names(project) == []
+
+
+@pytest.mark.slow
+def test_each_run_is_an_experiment_to_rank_apply_and_finish(project: Project) -> None:
+    swept(project, SHORT.replace("trials: 2", "trials: 3"))
+    printed = sweep(project, "--workers", "2", "--apply")
+    assert len(re.findall(r"^trial \d: loss \d\.\d{4}; learning_rate 0\.\d+$", printed, re.MULTILINE)) == 3
+    assert names(project) == ["one-000-s1", "one-001-s1", "one-002-s1"]
+    rows = table(project)
+    assert [row[:2] for row in rows] == [(0, "COMPLETE"), (1, "COMPLETE"), (2, "COMPLETE")]
+    best = min(rows, key=lambda row: row[2])
+    name, rate = f"one-{best[0]:03}-s1", float(f"{best[3]['train.learning_rate']:.4g}")
+    assert f"best: trial {best[0]}, validation loss {best[2]:.4f}\n" in printed
+    assert f"train:\n  epochs: 1\n  learning_rate: {rate}\n" in printed
+    assert (project.path / "sweeps/one.png").read_bytes().startswith(b"\x89PNG")
+    assert project.succeed("git", "status", "--short") == " M params.yaml\n?? sweeps/one.yaml\n"
+    section = yaml12.read(project.path / "params.yaml")["train"]
+    assert (section["learning_rate"], section["epochs"], section["seed"]) == (rate, 1, 0)
+    ranked = json.loads(project.mnist("leaderboard", "--by", "loss", "--json"))
+    assert len(ranked) == 4
+    assert sorted(row["loss_mean"] for row in ranked)[:3] == pytest.approx(sorted(row[2] for row in rows), rel=1e-4)
+    test = project.run("git", "show", f"refs/exps/{base(project)}/{name}:metrics/evaluate.json")
+    assert test.returncode != 0, "no trial has looked at the test images"
+    project.succeed("git", "checkout", "-q", "params.yaml")
+    project.succeed("dvc", "exp", "apply", name)
+    assert project.repro() == ["evaluate", "plot-predictions"], "what was trained need not be trained again"
+    assert json.loads((project.path / "metrics/train.json").read_text())["validation_loss"] == pytest.approx(best[2])
+    done = sweep(project, "--workers", "2")
+    assert "trial" not in done.splitlines()[0][:6], "nothing is left to do"
+    spoil(project, name)
+    (project.path / "sweeps/one.db").unlink()
+    refused = project.run("python", "-m", "mnist", "sweep", "sweeps/one.yaml")
+    assert f"{name}: its results are damaged; it is run again\n" in refused.stderr
+    assert refused.returncode == 0
+    assert table(project) == rows
+
+
+def base(project: Project) -> str:
+    """The part of an experiment's ref that names the commit it began with."""
+    head = project.succeed("git", "rev-parse", "HEAD").strip()
+    return f"{head[:2]}/{head[2:]}"
+
+
+def spoil(project: Project, name: str) -> None:
+    """Damage the metrics of an experiment."""
+    ref = f"refs/exps/{base(project)}/{name}"
+    project.succeed("git", "stash", "-q")
+    project.succeed("git", "checkout", "-q", "--detach", ref)
+    (project.path / "metrics/train.json").write_text("{")
+    project.succeed("git", "commit", "-qam", "damaged")
+    project.succeed("git", "update-ref", ref, "HEAD")
+    project.succeed("git", "checkout", "-q", "main")
+
+
+@pytest.mark.slow
+def test_killed_at_five_random_moments_it_goes_on_and_no_trial_is_lost_or_counted_twice(
+    project: Project, tmp_path: Path
+) -> None:
+    whole = swept(copy(project, tmp_path / "whole"), FILE)
+    sweep(whole)
+    swept(project, FILE)
+    moments = random.Random(0)
+    for _ in range(5):
+        process = project.start("python", "-m", "mnist", "sweep", "sweeps/one.yaml")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(moments.uniform(1.5, 6))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    sweep(project)
+    assert table(project) == table(whole)
+    assert names(project) == names(whole) == ["one-000-s1", "one-000-s2", "one-001-s1", "one-001-s2"]
+
+
+@contextlib.contextmanager
+def postgres(folder: Path) -> Iterator[tuple[str, Any]]:
+    """A PostgreSQL on loopback: its address, and what starts and kills it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    folder.mkdir()
+    if as_user:
+        shutil.chown(folder, "postgres")
+        for parent in folder.parents:
+            if parent.stat().st_uid == os.geteuid() and parent != Path("/") and "pytest" in str(parent):
+                parent.chmod(0o755)
+    ctl = [*as_user, str(POSTGRES[-1] / "pg_ctl"), "-D", str(folder / "data"), "-w"]
+
+    def control(*arguments: str) -> None:
+        subprocess.run([*ctl, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    control("init", "-o", "--auth=trust --username=sweep --no-sync")
+    options = f"-h 127.0.0.1 -p {port} -k {folder} -F"
+    control("start", "-o", options, "-l", str(folder / "log"))
+    try:
+        yield (
+            f"postgresql://sweep@127.0.0.1:{port}/postgres",
+            lambda what: control(
+                *(
+                    ["stop", "-m", "immediate"]
+                    if what == "kill"
+                    else ["start", "-o", options, "-l", str(folder / "log")]
+                )
+            ),
+        )
+    finally:
+        control("stop", "-m", "immediate")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not POSTGRES, reason="needs Debian's package postgresql")
+def test_workers_of_two_clones_share_a_database_that_may_be_killed(project: Project, tmp_path: Path) -> None:
+    swept(project, SHORT.replace("trials: 2", "trials: 4"))
+    project.succeed("dvc", "remote", "add", "-q", "-d", "shared", str(tmp_path / "remote"))
+    commit(project, "a sweep")
+    project.succeed("dvc", "push", "-q")
+    project.succeed("git", "clone", "-q", "--bare", str(project.path), str(tmp_path / "bare"))
+    clones = []
+    for name in ("a", "b"):
+        clone = Project(tmp_path / name)
+        project.succeed("git", "clone", "-q", str(tmp_path / "bare"), str(clone.path))
+        clone.succeed("git", "config", "user.name", name)
+        clone.succeed("git", "config", "user.email", f"{name}@example.org")
+        clone.succeed("dvc", "pull", "-q")
+        clones.append(clone)
+    with postgres(tmp_path / "postgres") as (url, control):
+        command = ["python", "-m", "mnist", "sweep", "sweeps/one.yaml", "--storage", url]
+        running = [clone.start(*command) for clone in clones]
+        assert running[0].stdout
+        assert "trial" in running[0].stdout.readline()
+        control("kill")
+        while "is away" not in (line := running[0].stdout.readline()):
+            assert line, "ended without a word"
+        control("start")
+        printed = [process.communicate(timeout=PATIENCE)[0] for process in running]
+        assert [process.returncode for process in running] == [0, 0], printed
+        trials = optuna.load_study(study_name="one", storage=url.replace("postgresql:", "postgresql+psycopg:")).trials
+    assert [(each.number, each.state.name) for each in trials] == [(number, "COMPLETE") for number in range(4)]
+    for clone in clones:
+        assert names(clone), "both had work"
+        clone.succeed("dvc", "exp", "push", "-q", "origin", *names(clone))
+    project.succeed("dvc", "exp", "pull", "-q", str(tmp_path / "bare"), *[f"one-{number:03}-s1" for number in range(4)])
+    assert names(project) == sorted([*names(clones[0]), *names(clones[1])])
+    assert len(json.loads(project.mnist("leaderboard", "--json"))) == 5
