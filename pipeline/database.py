@@ -14,6 +14,7 @@ from pipeline.errors import InputError
 
 AGAIN = 1.0  # seconds until a database that is away is tried again
 LOST = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.DBAPIError)
+MADE = (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError)
 AWAY = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
 
 
@@ -64,7 +65,7 @@ for method in BaseStorage.__abstractmethods__:
 Patient.__abstractmethods__ = frozenset()
 
 
-def connect(url: str) -> BaseStorage:
+def connect(url: str, again: int = 5) -> BaseStorage:
     """The database. Raises InputError, in one line, if it is away or none."""
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
@@ -73,6 +74,9 @@ def connect(url: str) -> BaseStorage:
     except ImportError as error:
         raise InputError(f"--storage: {reason(error)}; `pip install psycopg[binary]` brings it") from error
     except (*LOST, sqlalchemy.exc.SQLAlchemyError, RuntimeError, ValueError) as error:
+        if isinstance(error, MADE) and again:  # by another worker, its tables, at the same moment
+            time.sleep(AGAIN)
+            return connect(url, again - 1)
         where = Path(url.removeprefix("sqlite:///"))
         remedy = (
             f"move {where} away" if url.startswith("sqlite:") else "start it, or fix the address, and run this again"
