@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from mnist.commands import space, trials
+from mnist.commands import sweep as command
 from pipeline import database, params, study, workers, yaml12
 from pipeline.errors import InputError
 from tests.conftest import PATIENCE, SHIPPED, Project, commit
@@ -346,6 +348,31 @@ def spoil(project: Project, name: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_trial_worse_than_others_is_ended_after_an_epoch_and_leaves_nothing_half(project: Project) -> None:
+    content = FILE.replace("trials: 2", "trials: 6").replace("false", "true").replace("epochs: 1", "epochs: 100000")
+    swept(project, content)
+    with contextlib.chdir(project.path):
+        tree = yaml12.read(params.FILE)
+        given = command.study_of(trials.Trainings(space.read(Path("sweeps/one.yaml"), tree), tree))
+        others = opened(project.path / "sweeps/one.db", given=given)
+        for _ in range(5):
+            trial = others.claim()
+            assert trial
+            others.parameters(trial)
+            for step in range(300):
+                others.report(trial, 1e-9, step)
+            others.tell(trial, 1e-9)
+    printed = sweep(project)
+    assert printed.startswith("trial 5: pruned; learning_rate 0.")
+    assert "6 trials, 1 of them pruned" in printed
+    assert names(project) == []
+    assert not list(project.path.glob(".dvc/tmp/sweep/worker0/models/*.safetensors"))
+    assert [
+        process for process in psutil.process_iter(["cwd"]) if str(project.path) in (process.info["cwd"] or "")
+    ] == []
+
+
+@pytest.mark.slow
 def test_killed_at_five_random_moments_it_goes_on_and_no_trial_is_lost_or_counted_twice(project: Project) -> None:
     swept(project, FILE)
     moments = random.Random(0)
@@ -419,8 +446,9 @@ def test_workers_of_two_clones_share_a_database_that_may_be_killed(project: Proj
         clone.succeed("dvc", "pull", "-q")
         clones.append(clone)
     with postgres() as (url, control):
-        command = ["python", "-m", "mnist", "sweep", "sweeps/one.yaml", "--storage", url]
-        running = [clone.start(*command) for clone in clones]
+        running = [
+            clone.start("python", "-m", "mnist", "sweep", "sweeps/one.yaml", "--storage", url) for clone in clones
+        ]
         assert running[0].stdout
         assert "trial" in running[0].stdout.readline()
         control("kill")

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from mnist.commands.check import untracked
 from mnist.commands.groups import aside
 from pipeline import console, definition, files, git, params, yaml12
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline import study
 
 STORAGE = "an address such as postgresql://name:password@host/database, for workers of several machines"
 
@@ -35,27 +38,10 @@ def sweep(
     check_committed(tree["dataset"]["folder"])
     crowd(workers, trainings)
     from mnist.commands import found  # seconds, for what they import
-    from pipeline import study
     from pipeline import workers as pool
 
-    plan = wanted.plan
-    floats = [key for key in wanted.space if float in space.numbers(key)]
-    search = pool.Search(
-        study.Settings(
-            wanted.name,
-            plan.trials,
-            trials.distributions(wanted.space, floats),
-            "minimize" if plan.objective == "loss" else "maximize",
-            study.Sampler(plan.sampler, plan.seed),
-            plan.pruning,
-            trainings.identity(),
-        ),
-        trainings,
-        trials.STAGE,
-        params.FILE.read_text("utf-8"),
-        storage or f"sqlite:///{file.with_name(f'{wanted.name}.db')}",
-        aside,
-    )
+    url = storage or f"sqlite:///{file.with_name(f'{wanted.name}.db')}"
+    search = pool.Search(study_of(trainings), trainings, trials.STAGE, params.FILE.read_text("utf-8"), url, aside)
     with pool.alone():
         done = search.run(workers, lambda trial: console.say(found.line(trial, trainings)))
         print("\n".join(found.report(done, trainings)))
@@ -66,6 +52,22 @@ def sweep(
             content = params.edited(params.FILE.read_text("utf-8"), trainings.recipe(best.params), file)
             files.replace(params.FILE, content)
             print(f"{params.FILE}: the best recipe written; `dvc repro` runs it")
+
+
+def study_of(trainings: trials.Trainings) -> "study.Settings":
+    """What Optuna has to know of a sweep."""
+    from pipeline import study
+
+    plan = trainings.sweep.plan
+    return study.Settings(
+        trainings.sweep.name,
+        plan.trials,
+        trials.distributions(trainings.sweep.space),
+        "minimize" if plan.objective == "loss" else "maximize",
+        study.Sampler(plan.sampler, plan.seed),
+        plan.pruning,
+        trainings.identity(),
+    )
 
 
 def check_committed(folder: str) -> None:

@@ -1,6 +1,5 @@
 """What a sweep's workers have to know of a training: its parameters, its curve, and what it came to."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 
 from mnist import history
 from mnist.commands import groups
-from mnist.commands.space import SEED, Choices, Range, Sweep, merged
+from mnist.commands.space import SEED, Choices, Range, Sweep, merged, numbers
 from pipeline import definition, git, inputs, lock, params, yaml12
 from pipeline.errors import InputError
 
@@ -126,15 +125,15 @@ def rounded(value: Any, searched: Range | Choices) -> Any:
     return min(max(float(f"{value:.{DIGITS}g}"), searched.low), searched.high)
 
 
-def distributions(space: dict[str, Range | Choices], floats: Iterable[str]) -> "dict[str, BaseDistribution]":
-    """What Optuna calls a range or choices; `floats` are the keys that need not be integers."""
+def distributions(space: dict[str, Range | Choices]) -> "dict[str, BaseDistribution]":
+    """What Optuna calls a range or choices."""
     from optuna import distributions
 
     found: dict[str, BaseDistribution] = {}
     for key, searched in space.items():
         if isinstance(searched, Choices):
             found[key] = distributions.CategoricalDistribution(searched.choices)
-        elif key in floats:
+        elif float in numbers(key):
             found[key] = distributions.FloatDistribution(searched.low, searched.high, log=searched.log)
         else:
             found[key] = distributions.IntDistribution(int(searched.low), int(searched.high), log=searched.log)
