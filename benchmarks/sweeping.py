@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import optuna
@@ -56,17 +55,21 @@ def samplers(project: Path) -> None:
 
 
 def workers(project: Path) -> None:
-    """Trials per minute of one worker and of two, in turn; each with a trial that is not timed, for its checkout."""
+    """Trials per minute of one worker and of two, in turn, by the trials' own times; their checkouts are there."""
     rates: dict[int, list[float]] = {1: [], 2: []}
     for time_of in range(TIMES):
         for count, found in rates.items():
             name = f"by{count}{time_of}"
             options = {"sampler": "random", "seed": 10 * time_of + count}
             pipeline.run(project, *variant(project, name, trials=count, **options), "--workers", str(count))
-            start = time.perf_counter()
             command = variant(project, name, trials=count + TRIALS, **options)
             pipeline.run(project, *command, "--workers", str(count))
-            found.append(60 * TRIALS / (time.perf_counter() - start))
+            timed = trials(project, name)[count:]
+            began, ended = (
+                [each for trial in timed if (each := getattr(trial, f"datetime_{what}"))]
+                for what in ("start", "complete")
+            )
+            found.append(60 * TRIALS / (max(ended) - min(began)).total_seconds())
     for count, found in rates.items():
         print(f"{count} workers: {', '.join(f'{rate:.1f}' for rate in found)} trials a minute")
     ratios = [two / one for one, two in zip(*rates.values(), strict=True)]
