@@ -58,7 +58,7 @@ def report(study: "Study", trainings: Trainings) -> list[str]:
     if found is None:
         return [*lines, "no trial came to its end: lower the ranges in the sweep's file"]
     lines.append(f"best: trial {found.number}, validation {reached(found, trainings)}")
-    if weights := importance(study):
+    if len(weights := importance(study)) > 1:
         lines.append("importance: " + ", ".join(f"{key} {weight:.2f}" for key, weight in weights.items()))
     return [*lines, *as_yaml(trainings.recipe(found.params))]
 
