@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import psutil
 import yaml
 
-from pipeline import checkout, definition, files, git, lock, params, verify, yaml12
+from pipeline import checkout, definition, files, git, lock, params, processes, verify, yaml12
 from pipeline.errors import InputError
 
 POLL = 0.1  # seconds between two looks at a run
@@ -109,10 +109,10 @@ class Sandbox:
             while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
                 if not used and enough():
                     used = processor(process.pid)
-                    git.end(process.pid)
+                    processes.end(process.pid)
                 time.sleep(POLL)
         except BaseException:  # a signal as well
-            git.end(process.pid)
+            processes.end(process.pid)
             process.wait()
             raise
         process.returncode = os.waitstatus_to_exitcode(ended[1])

@@ -26,6 +26,7 @@ class Break(NamedTuple):
 
 
 GUARD, INTERRUPTIONS = "tests/endtoend/test_guard.py", "tests/endtoend/test_interruptions.py"
+SWEEP = "tests/test_sweep.py"
 CHECKOUTS = "tests/endtoend/test_checkouts.py"
 NOTED = "    return Inputs(values, deps, {name"
 RNG = '        torch.set_rng_state(state["random"])\n'
@@ -136,6 +137,15 @@ BREAKS = {
     "bins are weighted alike": Break("mnist/metrics.py", ", weights=images)", ")", "tests/test_metrics.py"),
     "the compiler is imported": Break("mnist/speed.py", "{**bare, ", "{", "tests/test_start_up.py -k train"),
     "a recipe loses comments": Break("pipeline/params.py", "editor = YAML()", "editor = YAML(typ='safe', pure=True)", "tests/test_recipes.py"),
+    "a sweep's trial comes out another after a kill": Break("pipeline/study.py", 'f"{self.seed} {trial.number} {param_name}"', 'f"{self.seed} {id(study)} {param_name}"', f"{SWEEP} -k killed_workers"),
+    "a killed sweep's trial is lost": Break("pipeline/study.py", "if trial.state == TrialState.RUNNING and (self.local", "if False and (self.local", f"{SWEEP} -k killed_workers"),
+    "a trial counts twice": Break("pipeline/study.py", "skip_if_finished=True", "skip_if_finished=False", f"{SWEEP} -k no_two"),
+    "a dead worker keeps its trial": Break("pipeline/study.py", "self.stale(trial):", "False:", f"{SWEEP} -k no_life"),
+    "a study takes trials of other code": Break("pipeline/study.py", "bound.get(key) != ours.get(key)", "False", f"{SWEEP} -k another_space"),
+    "two sweeps run in one folder": Break("pipeline/workers.py", "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", f"{SWEEP} -k two_sweeps"),
+    "ranges are not held against the schema": Break("mnist/commands/space.py", "        settings.check(merged(tree,", "        (lambda *_: None)(merged(tree,", f"{SWEEP} -k what_a_file"),
+    "a trial keeps another's test results": Break("pipeline/sandbox.py", "definition.outputs(entry).keys() - kept_outputs", "set()", f"{SWEEP} -k to_rank"),
+    "a pruned run goes on": Break("pipeline/sandbox.py", "                    processes.end(process.pid)\n                time", "                    pass\n                time", f"{SWEEP} -k worse_than_others"),
     "code may have been imported before": Break("pipeline/stage.py", "        refuse(name, before.code_written_since(STARTED))\n", "", f"{GUARD} -k taken_note"),
     "a pinned library may change": Break("dvc.yaml", "      - pyproject.toml: [project.optional-dependencies.drawing]\n", "", f"{GUARD} -k pinned"),
     "a stage outlives a dvc that ended before it looked": Break("pipeline/parent.py", "    raise psutil.NoSuchProcess(os.getppid())", "    return psutil.Process(1)", f"{GUARD} -k 'ends_with and True'"),

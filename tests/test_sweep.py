@@ -80,7 +80,7 @@ def test_what_a_file_may_not_say_is_refused_in_a_line(old: str, new: str, says: 
 
 def test_a_combination_that_the_schema_refuses_is_found_before_anything_runs(tmp_path: Path) -> None:
     path = tmp_path / "one.yaml"
-    path.write_text(FILE + "  train.momentum: {low: 0.0, high: 0.9}\n  train.optimizer: {choices: [sgd, adam]}\n")
+    path.write_text(FILE + "  train.momentum: {low: 0.0, high: 0.9}\n  train.optimizer: {choices: [adam, sgd]}\n")
     with pytest.raises(InputError, match="momentum is for sgd; adam has its own"):
         space.read(path, yaml12.read(SHIPPED))
 
@@ -167,7 +167,6 @@ def test_a_trial_whose_worker_shows_no_life_is_anothers_after_a_while(
 ) -> None:
     one = opened(tmp_path / "a.db", given=settings(1))
     other = opened(tmp_path / "a.db", "there:/b", settings(1))
-    one.local = other.local = False
     trial = one.claim()
     assert trial
     assert other.claim() is None
@@ -177,7 +176,7 @@ def test_a_trial_whose_worker_shows_no_life_is_anothers_after_a_while(
     again = other.claim()
     assert again
     assert again.number == trial.number
-    assert one.claim() is None, "one's own is not taken from oneself"
+    assert [other.claim(), other.claim()] == [None, None], "one's own is not taken from oneself"
 
 
 def test_a_study_of_another_space_or_code_is_refused(tmp_path: Path) -> None:
@@ -349,7 +348,7 @@ def spoil(project: Project, name: str) -> None:
 
 @pytest.mark.slow
 def test_a_trial_worse_than_others_is_ended_after_an_epoch_and_leaves_nothing_half(project: Project) -> None:
-    content = FILE.replace("trials: 2", "trials: 6").replace("false", "true").replace("epochs: 1", "epochs: 100000")
+    content = FILE.replace("trials: 2", "trials: 6").replace("false", "true").replace("epochs: 1", "epochs: 2000")
     swept(project, content)
     with contextlib.chdir(project.path):
         tree = yaml12.read(params.FILE)
