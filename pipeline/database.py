@@ -13,9 +13,12 @@ from optuna.storages import BaseStorage, RDBStorage
 from pipeline.errors import InputError
 
 AGAIN = 1.0  # seconds until a database that is away is tried again
-LOST = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.DBAPIError)
+LOST = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError)
 MADE = (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError)
-AWAY = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+AWAY = (
+    sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalchemy.exc.InternalError,
+    sqlalchemy.exc.InvalidRequestError,
+)  # fmt: skip
 
 
 class StopError(Exception):
@@ -73,7 +76,7 @@ def connect(url: str, again: int = 5) -> BaseStorage:
         return optuna.storages.get_storage(RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
     except ImportError as error:
         raise InputError(f"--storage: {reason(error)}; `pip install psycopg[binary]` brings it") from error
-    except (*LOST, sqlalchemy.exc.SQLAlchemyError, RuntimeError, ValueError) as error:
+    except (*LOST, RuntimeError, ValueError) as error:
         if isinstance(error, MADE) and again:  # by another worker, its tables, at the same moment
             time.sleep(AGAIN)
             return connect(url, again - 1)
