@@ -55,7 +55,7 @@ POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         ("train.learning_rate: {", "train.optimizer: {choices: [sgd, adm]} #", r"train\.optimizer: .*did you mean adam"),
         ("train.learning_rate: {", "train.seed: {low: 1, high: 2} #", r"train\.seed: not for a sweep: sweep\.seeds has"),
         ("train.learning_rate: {", "normalise.validation: {low: 1, high: 2} #", r"other validation images .*; remove"),
-        ("train.learning_rate: {", "dataset.folder: {choices: [a, b]} #", r"trials on other data could not be compared"),
+        ("train.learning_rate: {", "dataset.path: {choices: [a, b]} #", r"trials on other data could not be compared"),
         ("train.epochs: 1", "train.epochs: 0", r"train\.epochs: should be greater than or equal to 1, not 0"),
         ("train.epochs", "train.learning_rate", r"train\.learning_rate: both fixed and searched; remove one of them"),
         ("{train.epochs: 1}", "[train.epochs]", r"fixed: should be keys of params\.yaml, not a list"),
@@ -288,7 +288,7 @@ def test_code_that_is_not_committed_and_data_that_workers_lack_are_refused(proje
     )
     project.succeed("git", "checkout", "-q", ".")
     shutil.copytree(project.path / "data/small", project.path / "data/other")
-    project.edit("folder: data/small", "folder: data/other")
+    project.edit("path: data/small", "path: data/other")
     done = project.inside("sweep", "sweeps/one.yaml")
     assert "data/other: the sweep's workers do not find it; `dvc add data/other`, or commit it" in done.stderr
     assert names(project) == []

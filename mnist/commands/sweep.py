@@ -32,10 +32,10 @@ def sweep(
     Example: python -m mnist sweep sweeps/mlp.yaml --workers 2
     """
     tree = yaml12.read(params.FILE)
-    settings.check(tree)
+    data = settings.check(tree).dataset.path
     wanted = space.read(file, tree)
     trainings = trials.Trainings(wanted, tree)
-    check_committed(tree["dataset"]["folder"])
+    check_committed(data)
     crowd(workers, trainings)
     from mnist.commands import found  # seconds, for what they import
     from pipeline import workers as pool
@@ -70,10 +70,10 @@ def study_of(trainings: trials.Trainings) -> "study.Settings":
     )
 
 
-def check_committed(folder: str) -> None:
+def check_committed(data: str) -> None:
     """Raise InputError if workers' checkouts would lack what lies here: data and code that git has not."""
-    if remedy := untracked(folder):
-        raise InputError(f"{folder}: the sweep's workers do not find it; {remedy}")
+    if remedy := untracked(data):
+        raise InputError(f"{data}: the sweep's workers do not find it; {remedy}")
     stages = definition.behind(trials.STAGE)
     code = {dep for entry in stages.values() for dep in entry.deps if dep.endswith(".py")}
     changed = git.run("status", "--porcelain", "--", str(definition.FILE), "pyproject.toml", *sorted(code)).splitlines()
