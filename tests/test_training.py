@@ -14,7 +14,7 @@ from torch import nn, optim
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 
-from mnist import dataset, linear, models, results, training
+from mnist import augmentation, dataset, linear, models, results, training
 from mnist.commands import settings
 from mnist.history import Epoch, of_training
 from mnist.hyperparameters import Hyperparameters
@@ -23,6 +23,9 @@ from pipeline.errors import InputError
 from tests.conftest import SHIPPED, first_of_mnist
 
 DEFAULTS = settings.read(SHIPPED).train
+# all that is off as shipped
+EVERYTHING = {"shift": 2, "rotate": 10.0, "scale": 0.1, "label_smoothing": 0.1, "average": 0.9}
+needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 @pytest.fixture(scope="module")
@@ -119,17 +122,19 @@ def test_nothing_is_read_back_at_each_step(model: str, split: dataset.Split) -> 
     assert counts[0] == counts[1] > 0
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@needs_a_gpu
 @pytest.mark.parametrize("model", models.NETWORKS)
 def test_on_a_gpu_the_losses_are_those_of_the_cpu_and_the_same_each_time(model: str, split: dataset.Split) -> None:
-    losses = []
+    losses, held_out = [], []
     for device in ("cpu", "cuda", "cuda"):
         torch.manual_seed(0)
-        given = chosen(epochs=2, shift=2, learning_rate=0.05, device=device)
+        given = chosen(epochs=2, learning_rate=0.01, device=device, **EVERYTHING)
         history = training.train(fresh(model), given, split, split, resume.Checkpoint(None))
         losses.append([row.train_loss for row in history])
-    assert losses[1] == losses[2]
+        held_out.append([row.validation_loss for row in history])
+    assert (losses[1], held_out[1]) == (losses[2], held_out[2])
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert held_out[0] == pytest.approx(held_out[1], rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +151,12 @@ def test_every_word_that_params_accept_has_its_entry(key: str, table: dict[str, 
 
 
 def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:
-    images = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1)
+    images, given = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1), chosen(batch_size=4)
     torch.manual_seed(0)
     first, second = (
-        torch.cat([batch for batch, _ in training.batches(images, images.flatten(), 4, 0)]).flatten().tolist()
+        torch.cat([batch for batch, _ in training.batches(images, images.flatten(), given)])
+        .flatten()
+        .tolist()
         for _ in range(2)
     )
     assert sorted(first) == sorted(second) == list(range(10))
@@ -174,7 +181,9 @@ def test_labels_stay_with_their_images_whatever_the_shift(split: dataset.Split) 
     images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
     ink = {int(image.sum()): int(label) for image, label in zip(images[:50].int(), labels[:50], strict=True)}
     padded = F.pad(images[:50], (3, 3, 3, 3))
-    for batch, targets in training.batches(padded, labels[:50], 16, 3):  # nothing is moved out of so wide a margin
+    for batch, targets in training.batches(
+        padded, labels[:50], chosen(batch_size=16, shift=3)
+    ):  # nothing is moved out of so wide a margin
         assert [ink[int(image.sum())] for image in batch.int()] == targets.tolist()
 
 
@@ -184,7 +193,7 @@ def test_shifts_move_by_up_to_their_reach_in_every_direction_and_bring_in_backgr
     torch.manual_seed(0)
     places = set()
     for _ in range(300):
-        ((batch, _),) = training.batches(image, torch.zeros(1), 1, 2)
+        ((batch, _),) = training.batches(image, torch.zeros(1), chosen(shift=2))
         assert int(batch.count_nonzero()) == 1
         places.add(tuple(batch[0].nonzero()[0].tolist()))
     assert places == {(row, column) for row in range(2, 7) for column in range(2, 7)}
@@ -192,7 +201,7 @@ def test_shifts_move_by_up_to_their_reach_in_every_direction_and_bring_in_backgr
 
 def test_each_image_is_moved_by_its_own_offset(split: dataset.Split) -> None:
     down, right = torch.tensor([0, 1, 2, 4, 4]), torch.tensor([0, 4, 2, 1, 4])
-    moved = training.shifted(torch.from_numpy(split.images[:5]), 2, down, right).numpy()
+    moved = augmentation.shifted(torch.from_numpy(split.images[:5]), 2, down, right).numpy()
     for image, row, column, found in zip(split.images[:5], down.tolist(), right.tolist(), moved, strict=True):
         assert np.array_equal(found, np.pad(image, 2)[row : row + 28, column : column + 28])
 
@@ -296,7 +305,7 @@ def test_each_step_has_its_own_learning_rate_and_all_have_the_momentum_that_is_s
     torch.manual_seed(1)
     speeds = [torch.zeros_like(weights) for weights in theirs.parameters()]
     images, labels = torch.from_numpy(few.images), torch.from_numpy(few.labels)
-    batches = (batch for _ in range(6) for batch in training.batches(images, labels, 64, 0))
+    batches = (batch for _ in range(6) for batch in training.batches(images, labels, given))
     for (batch, targets), now in zip(batches, rates, strict=True):
         gradients = torch.autograd.grad(F.cross_entropy(theirs(batch), targets), list(theirs.parameters()))
         with torch.no_grad():
@@ -364,15 +373,20 @@ def test_a_validation_loss_that_is_not_finite_ends_the_training(
 
 
 @pytest.mark.parametrize(
-    ("model", "optimizer", "momentum"),
-    [("mlp", "sgd", 0.9), pytest.param("cnn", "adam", 0.0, marks=pytest.mark.slow)],
+    ("model", "optimizer", "momentum", "device"),
+    [
+        ("mlp", "sgd", 0.9, "cpu"),
+        pytest.param("cnn", "adam", 0.0, "cpu", marks=pytest.mark.slow),
+        pytest.param("cnn", "sgd", 0.9, "cuda", marks=needs_a_gpu),
+    ],
 )
 def test_going_on_from_a_checkpoint_comes_to_the_same_history_and_weights(
-    model: str, optimizer: str, momentum: float, split: dataset.Split, few: dataset.Split, tmp_path: Path
+    model: str, optimizer: str, momentum: float, device: str, split: dataset.Split, few: dataset.Split, tmp_path: Path
 ) -> None:
     given = chosen(
-        model=model, optimizer=optimizer, momentum=momentum, learning_rate=0.02, schedule="one_cycle", shift=1, epochs=3
-    )
+        model=model, optimizer=optimizer, momentum=momentum, learning_rate=0.02, schedule="one_cycle", epochs=3,
+        device=device, **EVERYTHING,
+    )  # fmt: skip
 
     trained: list[int] = []
 
