@@ -37,5 +37,7 @@ class Hyperparameters(BaseModel):
     @model_validator(mode="after")
     def smoothing_is_for_cross_entropy(self) -> Self:
         if self.label_smoothing and self.loss != "cross_entropy":
-            raise ValueError(f"label_smoothing is for cross_entropy, not for {self.loss}: set it to 0.0")
+            raise ValueError(
+                f"label_smoothing is for cross_entropy, not for {self.loss}: set train.label_smoothing to 0.0"
+            )
         return self

@@ -116,7 +116,13 @@ def test_nothing_is_read_back_at_each_step(model: str, split: dataset.Split) -> 
         linear.cut_by_mkl.cache_clear()  # it looks once for each shape
         with ReadingBack() as reading:
             training.train(
-                fresh(model), chosen(epochs=1, shift=2, batch_size=size), split, None, resume.Checkpoint(None)
+                fresh(model),
+                chosen(
+                    epochs=1, batch_size=size, **{**EVERYTHING, "average": 0.0}
+                ),  # which counts its steps on the CPU
+                split,
+                None,
+                resume.Checkpoint(None),
             )
         counts.append(reading.count)
     assert counts[0] == counts[1] > 0
@@ -154,9 +160,7 @@ def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:
     images, given = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1), chosen(batch_size=4)
     torch.manual_seed(0)
     first, second = (
-        torch.cat([batch for batch, _ in training.batches(images, images.flatten(), given)])
-        .flatten()
-        .tolist()
+        torch.cat([batch for batch, _ in training.batches(images, images.flatten(), given)]).flatten().tolist()
         for _ in range(2)
     )
     assert sorted(first) == sorted(second) == list(range(10))
@@ -197,6 +201,32 @@ def test_shifts_move_by_up_to_their_reach_in_every_direction_and_bring_in_backgr
         assert int(batch.count_nonzero()) == 1
         places.add(tuple(batch[0].nonzero()[0].tolist()))
     assert places == {(row, column) for row in range(2, 7) for column in range(2, 7)}
+
+
+def test_turning_and_scaling_leave_the_order_and_the_shifts_as_they_are(split: dataset.Split) -> None:
+    images, labels = torch.zeros(50, 9, 9, dtype=torch.uint8), torch.from_numpy(split.labels[:50])
+    images[:, 4, 4] = 255  # stays in the middle, however it is turned
+    found = []
+    for changes in ({}, {"rotate": 45.0}, {"scale": 0.1}):
+        torch.manual_seed(0)
+        ((batch, targets),) = training.batches(images, labels, chosen(shift=2, **changes))
+        found.append((batch.flatten(1).argmax(1).tolist(), targets.tolist()))
+    assert found[0] == found[1] == found[2]
+
+
+def test_turning_and_scaling_go_both_ways_up_to_their_reach(split: dataset.Split, monkeypatch: Any) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(augmentation, "turned", lambda images, *rest: given.append(rest) or images)
+    images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
+    for _ in training.batches(images, labels, chosen(rotate=10.0, scale=0.2)):
+        pass
+    assert {(degrees, share) for degrees, share, *_ in given} == {(10.0, 0.2)}
+    turns, sizes = (torch.cat([rest[k] for rest in given]) for k in (2, 3))
+    assert len(turns) == len(sizes) == 800
+    assert not torch.equal(turns, sizes)
+    for drawn in (turns, sizes):
+        assert -1 <= drawn.min() < -0.95
+        assert 0.95 < drawn.max() <= 1
 
 
 def test_each_image_is_moved_by_its_own_offset(split: dataset.Split) -> None:
@@ -241,6 +271,57 @@ def test_cross_entropy_and_nll_are_the_same_and_mse_is_as_by_hand() -> None:
         odds = row.exp()
         by_hand += sum((float(odds[k] / odds.sum()) - int(k == label)) ** 2 for k in range(3))
     assert training.LOSSES["mse"](logits, labels).item() == pytest.approx(by_hand / 18, rel=1e-5)
+
+
+def test_smoothed_labels_give_a_share_to_all_classes_alike() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 1, 0, 3, 0])
+    wanted = F.one_hot(labels, 4) * 0.7 + 0.3 / 4
+    by_hand = -(wanted * logits.log_softmax(1)).sum(1).mean()
+    assert training.objective(chosen(label_smoothing=0.3))(logits, labels).item() == pytest.approx(by_hand.item())
+    for loss, function in training.LOSSES.items():
+        assert training.objective(chosen(loss=loss)) is function
+
+
+def test_the_loss_on_validation_images_is_that_of_the_labels_as_they_are(few: dataset.Split) -> None:
+    model = fresh("mlp")
+    (row,) = training.train(model, chosen(epochs=1, label_smoothing=0.5), few, few, resume.Checkpoint(None))
+    images, labels = torch.from_numpy(few.images), torch.from_numpy(few.labels)
+    assert (row.validation_loss, row.validation_accuracy) == training.measure(model, images, labels, F.cross_entropy)
+
+
+@pytest.mark.parametrize("model", models.NETWORKS)
+def test_averaged_weights_are_what_is_measured_and_kept(model: str, few: dataset.Split) -> None:
+    """Batch norm's running statistics are averaged with them."""
+    ours = fresh(model)
+    states: list[dict[str, torch.Tensor]] = []
+
+    def note(steps: int) -> None:
+        if steps:
+            states.append({name: value.clone() for name, value in ours.state_dict().items()})
+
+    given = chosen(epochs=2, learning_rate=0.05, average=0.75)
+    history = training.train(ours, given, few, few, resume.Checkpoint(None), advance=note)
+    assert len(states) == 6
+    expected = states[0]
+    for state in states[1:]:
+        expected = {name: 0.75 * value + 0.25 * state[name] for name, value in expected.items()}
+    kept = ours.state_dict()
+    for name, value in expected.items():
+        if kept[name].is_floating_point():
+            torch.testing.assert_close(kept[name], value, rtol=1e-5, atol=1e-6)
+    assert not any(torch.equal(kept[name], states[-1][name]) for name, _ in ours.named_parameters())
+    images, labels = torch.from_numpy(few.images), torch.from_numpy(few.labels)
+    assert tuple(history[-1][3:]) == training.measure(ours, images, labels, F.cross_entropy)
+
+
+def test_averaging_changes_no_step(few: dataset.Split) -> None:
+    losses = []
+    for average in (0.0, 0.9):
+        torch.manual_seed(0)
+        history = training.train(fresh("cnn"), chosen(epochs=2, average=average), few, few, resume.Checkpoint(None))
+        losses.append([row.train_loss for row in history])
+    assert losses[0] == losses[1]
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "nll", "mse"])
