@@ -38,6 +38,6 @@ class Hyperparameters(BaseModel):
     def smoothing_is_for_cross_entropy(self) -> Self:
         if self.label_smoothing and self.loss != "cross_entropy":
             raise ValueError(
-                f"label_smoothing is for cross_entropy, not for {self.loss}: set train.label_smoothing to 0.0"
+                f"label_smoothing is for cross_entropy; {self.loss} takes none: set train.label_smoothing to 0.0"
             )
         return self

@@ -54,7 +54,7 @@ PARAMETERS = [
     Case("a negative shift", RECIPE, given("shift: 0", "shift: -2"), r"train\.shift: should be .* not -2"),
     Case("labels that say nothing", TRAIN, given("smoothing: 0.0", "smoothing: 1.0"), r"train\.label_smoothing: should be less than 1"),
     Case("smoothing for nll", CHECK, swap("params.yaml", ("loss: cross_entropy", "loss: nll          "), ("hing: 0.0", "hing: 0.1")),
-     r"label_smoothing is for cross_entropy, not for nll: set train\.label_smoothing to 0\.0"),
+     r"label_smoothing is for cross_entropy; nll takes none: set train\.label_smoothing to 0\.0"),
     Case("an average that stands still", RECIPE, given("average: 0.0", "average: 1.0"), r"train\.average: should be less than 1"),
     Case("more than a quarter turn", TRAIN, given("rotate: 0.0", "rotate: 91"), r"train\.rotate: should be less .* 90, not 91"),
     Case("a negative scale", CHECK, given("scale: 0.0", "scale: -0.1"), r"train\.scale: should be .* not -0\.1"),
