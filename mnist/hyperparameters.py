@@ -12,12 +12,16 @@ class Hyperparameters(BaseModel):
 
     model: Literal["mlp", "cnn"]
     loss: Literal["cross_entropy", "nll", "mse"]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     optimizer: Literal["sgd", "adam", "adamw"]
     learning_rate: Annotated[float, Field(gt=0, le=1000)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1000)]
     schedule: Literal["constant", "one_cycle", "cosine"]
     shift: Annotated[int, Field(ge=0, le=100)]
+    rotate: Annotated[float, Field(ge=0, le=90)]
+    scale: Annotated[float, Field(ge=0, le=0.5)]
+    average: Annotated[float, Field(ge=0, lt=1)]
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -28,4 +32,12 @@ class Hyperparameters(BaseModel):
     def momentum_is_for_sgd(self) -> Self:
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(f"momentum is for sgd; {self.optimizer} has its own: set train.momentum to 0.0")
+        return self
+
+    @model_validator(mode="after")
+    def smoothing_is_for_cross_entropy(self) -> Self:
+        if self.label_smoothing and self.loss != "cross_entropy":
+            raise ValueError(
+                f"label_smoothing is for cross_entropy; {self.loss} takes none: set train.label_smoothing to 0.0"
+            )
         return self

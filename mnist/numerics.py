@@ -35,6 +35,7 @@ def pin(threads: int) -> None:
     # a debugging aid that costs time
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False  # would choose algorithms by their speed on the day
+    torch.backends.cudnn.allow_tf32 = False  # a GPU's convolutions would round their inputs to 10 bits
 
 
 def warn(stage: str, device: str) -> None:

@@ -5,6 +5,7 @@ through a data set, a transform and a loader, but a whole batch gathered from on
 model.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -12,8 +13,9 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
+from torch.optim import swa_utils
 
-from mnist import dataset, speed
+from mnist import augmentation, dataset, speed
 from mnist.history import Epoch
 from mnist.hyperparameters import Hyperparameters
 from pipeline.errors import InputError
@@ -49,35 +51,49 @@ def train(
     speed.keep_memory()
     images, labels = on_device(training, chosen.device)
     held_out = on_device(validation, chosen.device) if validation else None
-    loss_function = LOSSES[chosen.loss]
+    loss_function = objective(chosen)
     model.to(chosen.device)
     optimizer = make_optimizer(model, chosen)
     schedule = SCHEDULES[chosen.schedule](optimizer, chosen.learning_rate, chosen.epochs * steps(chosen, training))
-    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    average = averaged(model, chosen.average) if chosen.average else None
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule, **({"average": average} if average else {})}
     history = [Epoch(*row) for row in checkpoint.restore(parts)]
     advance(len(history) * steps(chosen, training))
 
     for epoch in range(len(history) + 1, chosen.epochs + 1):
         model.train()
         losses = torch.zeros(steps(chosen, training), device=chosen.device)
-        for step, (batch, targets) in enumerate(batches(images, labels, chosen.batch_size, chosen.shift)):
+        for step, (batch, targets) in enumerate(batches(images, labels, chosen)):
             optimizer.zero_grad()
             logits = model(batch)
             loss = loss_function(logits, targets)
             loss.backward()
             optimizer.step()
+            if average:
+                average.update_parameters(model)
             learning_rate = optimizer.param_groups[0]["lr"]
             schedule.step()
             losses[step] = loss.detach()  # read back once an epoch, so that a GPU need not wait at each step
             advance(1)
         check_finite(model, losses, epoch)
-        measured = measure(model, *held_out, loss_function) if held_out else (None, None)
+        result = average.module if average else model
+        measured = measure(result, *held_out, LOSSES[chosen.loss]) if held_out else (None, None)
         if measured[0] is not None and not math.isfinite(measured[0]):
             raise diverged(epoch, len(losses), "the validation loss is")
         history.append(Epoch(epoch, learning_rate, losses.double().mean().item(), *measured))
         checkpoint.save(parts, [tuple(row) for row in history])
         report(history)
+    if average:
+        model.load_state_dict(average.module.state_dict())
     return history
+
+
+def averaged(model: nn.Module, decay: float) -> swa_utils.AveragedModel:
+    """A copy of `model` that follows it: at each step, its weights keep `decay` of themselves and take the rest.
+
+    So do the running statistics of batch norm, which belong to the weights that they were measured with.
+    """
+    return swa_utils.AveragedModel(model, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 def check_device(device: str) -> None:
@@ -91,24 +107,20 @@ def steps(chosen: Hyperparameters, training: dataset.Split) -> int:
     return math.ceil(len(training.images) / chosen.batch_size)
 
 
-def batches(images: Tensor, labels: Tensor, size: int, shift: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(images: Tensor, labels: Tensor, chosen: Hyperparameters) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch: every image once, in random order; uint8 (size, height, width) and int64 (size,), the last fewer."""
-    order = torch.randperm(len(images)).to(images.device)
-    offsets = torch.randint(2 * shift + 1, (2, len(images) if shift else 0), dtype=torch.uint8).to(images.device)
+    device, size, turning = images.device, chosen.batch_size, chosen.rotate > 0 or chosen.scale > 0
+    order = torch.randperm(len(images)).to(device)
+    moves = torch.randint(2 * chosen.shift + 1, (2, len(images) if chosen.shift else 0), dtype=torch.uint8).to(device)
+    turns = torch.rand(2, len(images) if turning else 0).mul_(2).sub_(1).to(device)
     for start in range(0, len(images), size):
         index = order[start : start + size]
         batch = images.index_select(0, index)
-        if shift:
-            batch = shifted(batch, shift, *offsets[:, start : start + size].long())
+        if turning:
+            batch = augmentation.turned(batch, chosen.rotate, chosen.scale, *turns[:, start : start + size])
+        if chosen.shift:
+            batch = augmentation.shifted(batch, chosen.shift, *moves[:, start : start + size].long())
         yield batch, labels.index_select(0, index).long()
-
-
-def shifted(images: Tensor, reach: int, down: Tensor, right: Tensor) -> Tensor:
-    """Move each image by its own offset minus `reach`; pixels shifted in are background (0)."""
-    _, height, width = images.shape
-    padded = F.pad(images, (reach, reach, reach, reach))
-    windows = padded.unfold(1, height, 1).unfold(2, width, 1)  # every possible crop, as a view
-    return windows[torch.arange(len(images), device=images.device), down, right]
 
 
 def measure(model: nn.Module, images: Tensor, labels: Tensor, loss_function: Loss) -> tuple[float, float]:
@@ -154,6 +166,13 @@ def nll(logits: Tensor, labels: Tensor) -> Tensor:
 def mse(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean squared error between the softmax probabilities and the one-hot label."""
     return F.mse_loss(logits.softmax(1), F.one_hot(labels, logits.shape[1]).float())
+
+
+def objective(chosen: Hyperparameters) -> Loss:
+    """What a training lowers: the loss, of labels that are not quite certain if they are smoothed."""
+    if chosen.label_smoothing:  # which only cross-entropy knows
+        return functools.partial(F.cross_entropy, label_smoothing=chosen.label_smoothing)
+    return LOSSES[chosen.loss]
 
 
 def make_optimizer(model: nn.Module, chosen: Hyperparameters) -> optim.Optimizer:

@@ -4,9 +4,10 @@ import psutil
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import figures, scale
+from benchmarks import figures, recipes, scale
 from benchmarks.figures import Figure
-from tests.conftest import ROOT
+from mnist.commands import fingerprint
+from tests.conftest import RECIPES, ROOT, needs_recipe
 
 
 def table(text: str) -> dict[str, list[str]]:
@@ -43,6 +44,31 @@ def test_what_was_measured_is_marked_where_it_misses() -> None:
         value = float(median.split()[0].replace(",", ""))
         figure = Figure(name, [value], "", reach.removesuffix(f", {figures.MISSED}"))
         assert figure.missed == reach.endswith(figures.MISSED), name
+
+
+def test_the_readme_has_the_means_of_the_runs_that_were_measured() -> None:
+    readme = recipes.README.read_text("utf-8")
+    assert recipes.table(readme, recipes.read()) == readme
+    assert set(recipes.NAMES) == set(RECIPES)
+
+
+MEASURED = sorted({run.recipe for run in recipes.read()})
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs_recipe(name)) for name in MEASURED])
+def test_what_was_measured_are_the_recipes_known_weights(name: str) -> None:
+    (known,) = (row.fingerprint for row in fingerprint.known(ROOT / fingerprint.TABLE) if row.recipe == name)
+    runs = [run for run in recipes.read() if run.recipe == name]
+    assert [run.seed for run in runs] == list(range(len(runs)))
+    assert runs[0].fingerprint == known, f"python -m benchmarks recipes {name}"
+    assert len({run.fingerprint for run in runs}) == len(runs)
+
+
+def test_a_row_of_the_table_is_a_mean_its_spread_and_its_seeds() -> None:
+    runs = [recipes.Run("one", seed, accuracy, 200.0, 1.0, "") for seed, accuracy in enumerate((0.99, 0.98, 0.985))]
+    text = "| `one` | what it is | 98 | 2 | 1 s |\n| `two` | what | 1 | 1 | 1 s |\n"
+    assert recipes.table(text, runs) == text.replace("98 | 2 | 1 s", "98.50 ± 0.50 | 3 | 3.3 min", 1)
+    assert recipes.row([recipes.Run("one", 0, 0.9, 7.4, 1.0, "")]) == ("90.00", "1", "7 s")
 
 
 def test_memory_is_in_the_megabytes_that_its_parts_are_in() -> None:

@@ -165,6 +165,7 @@ def test_pinning_leaves_the_environment_no_say_and_torch_no_choice(monkeypatch: 
     assert torch.get_deterministic_debug_mode() == 2
     assert torch.utils.deterministic.fill_uninitialized_memory is False
     assert torch.backends.cudnn.benchmark is False
+    assert torch.backends.cudnn.allow_tf32 is False
     monkeypatch.setenv("MKL_CBWR", "AUTO")
     with pytest.raises(RuntimeError, match=r"^numerics\.pin\(\) must come before torch is imported$"):
         numerics.pin(threads=1)

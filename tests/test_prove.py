@@ -236,6 +236,15 @@ def test_a_run_on_a_gpu_needs_one(run: Run, project: Project) -> None:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_run_on_a_gpu_is_proved_on_that_gpu(run: Run, project: Project) -> None:
+    project.edit("device: cpu ", "device: cuda")
+    project.repro()
+    commit(project, "trained on a GPU")
+    assert run(project, "prove").status == 0
+
+
 def test_the_workspace_and_what_git_does_not_know_are_no_revisions(run: Run, project: Project) -> None:
     assert run(project, "prove workspace").err == "error: workspace: not a commit; commit what it has, and prove HEAD\n"
     assert run(project, "prove nothing").err.startswith("error: nothing: no such revision")

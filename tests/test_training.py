@@ -14,7 +14,7 @@ from torch import nn, optim
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 
-from mnist import dataset, linear, models, results, training
+from mnist import augmentation, dataset, linear, models, results, training
 from mnist.commands import settings
 from mnist.history import Epoch, of_training
 from mnist.hyperparameters import Hyperparameters
@@ -23,6 +23,9 @@ from pipeline.errors import InputError
 from tests.conftest import SHIPPED, first_of_mnist
 
 DEFAULTS = settings.read(SHIPPED).train
+# all that is off as shipped
+EVERYTHING = {"shift": 2, "rotate": 10.0, "scale": 0.1, "label_smoothing": 0.1, "average": 0.9}
+needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 @pytest.fixture(scope="module")
@@ -113,23 +116,31 @@ def test_nothing_is_read_back_at_each_step(model: str, split: dataset.Split) -> 
         linear.cut_by_mkl.cache_clear()  # it looks once for each shape
         with ReadingBack() as reading:
             training.train(
-                fresh(model), chosen(epochs=1, shift=2, batch_size=size), split, None, resume.Checkpoint(None)
+                fresh(model),
+                chosen(
+                    epochs=1, batch_size=size, **{**EVERYTHING, "average": 0.0}
+                ),  # which counts its steps on the CPU
+                split,
+                None,
+                resume.Checkpoint(None),
             )
         counts.append(reading.count)
     assert counts[0] == counts[1] > 0
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@needs_a_gpu
 @pytest.mark.parametrize("model", models.NETWORKS)
 def test_on_a_gpu_the_losses_are_those_of_the_cpu_and_the_same_each_time(model: str, split: dataset.Split) -> None:
-    losses = []
+    losses, held_out = [], []
     for device in ("cpu", "cuda", "cuda"):
         torch.manual_seed(0)
-        given = chosen(epochs=2, shift=2, learning_rate=0.05, device=device)
+        given = chosen(epochs=2, learning_rate=0.01, device=device, **EVERYTHING)
         history = training.train(fresh(model), given, split, split, resume.Checkpoint(None))
         losses.append([row.train_loss for row in history])
-    assert losses[1] == losses[2]
+        held_out.append([row.validation_loss for row in history])
+    assert (losses[1], held_out[1]) == (losses[2], held_out[2])
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert held_out[0] == pytest.approx(held_out[1], rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +157,10 @@ def test_every_word_that_params_accept_has_its_entry(key: str, table: dict[str, 
 
 
 def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:
-    images = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1)
+    images, given = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1), chosen(batch_size=4)
     torch.manual_seed(0)
     first, second = (
-        torch.cat([batch for batch, _ in training.batches(images, images.flatten(), 4, 0)]).flatten().tolist()
+        torch.cat([batch for batch, _ in training.batches(images, images.flatten(), given)]).flatten().tolist()
         for _ in range(2)
     )
     assert sorted(first) == sorted(second) == list(range(10))
@@ -174,7 +185,9 @@ def test_labels_stay_with_their_images_whatever_the_shift(split: dataset.Split) 
     images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
     ink = {int(image.sum()): int(label) for image, label in zip(images[:50].int(), labels[:50], strict=True)}
     padded = F.pad(images[:50], (3, 3, 3, 3))
-    for batch, targets in training.batches(padded, labels[:50], 16, 3):  # nothing is moved out of so wide a margin
+    for batch, targets in training.batches(
+        padded, labels[:50], chosen(batch_size=16, shift=3)
+    ):  # nothing is moved out of so wide a margin
         assert [ink[int(image.sum())] for image in batch.int()] == targets.tolist()
 
 
@@ -184,15 +197,41 @@ def test_shifts_move_by_up_to_their_reach_in_every_direction_and_bring_in_backgr
     torch.manual_seed(0)
     places = set()
     for _ in range(300):
-        ((batch, _),) = training.batches(image, torch.zeros(1), 1, 2)
+        ((batch, _),) = training.batches(image, torch.zeros(1), chosen(shift=2))
         assert int(batch.count_nonzero()) == 1
         places.add(tuple(batch[0].nonzero()[0].tolist()))
     assert places == {(row, column) for row in range(2, 7) for column in range(2, 7)}
 
 
+def test_turning_and_scaling_leave_the_order_and_the_shifts_as_they_are(split: dataset.Split) -> None:
+    images, labels = torch.zeros(50, 9, 9, dtype=torch.uint8), torch.from_numpy(split.labels[:50])
+    images[:, 4, 4] = 255  # stays in the middle, however it is turned
+    found = []
+    for changes in ({}, {"rotate": 45.0}, {"scale": 0.1}):
+        torch.manual_seed(0)
+        ((batch, targets),) = training.batches(images, labels, chosen(shift=2, **changes))
+        found.append((batch.flatten(1).argmax(1).tolist(), targets.tolist()))
+    assert found[0] == found[1] == found[2]
+
+
+def test_turning_and_scaling_go_both_ways_up_to_their_reach(split: dataset.Split, monkeypatch: Any) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(augmentation, "turned", lambda images, *rest: given.append(rest) or images)
+    images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
+    for _ in training.batches(images, labels, chosen(rotate=10.0, scale=0.2)):
+        pass
+    assert {(degrees, share) for degrees, share, *_ in given} == {(10.0, 0.2)}
+    turns, sizes = (torch.cat([rest[k] for rest in given]) for k in (2, 3))
+    assert len(turns) == len(sizes) == 800
+    assert not torch.equal(turns, sizes)
+    for drawn in (turns, sizes):
+        assert -1 <= drawn.min() < -0.95
+        assert 0.95 < drawn.max() <= 1
+
+
 def test_each_image_is_moved_by_its_own_offset(split: dataset.Split) -> None:
     down, right = torch.tensor([0, 1, 2, 4, 4]), torch.tensor([0, 4, 2, 1, 4])
-    moved = training.shifted(torch.from_numpy(split.images[:5]), 2, down, right).numpy()
+    moved = augmentation.shifted(torch.from_numpy(split.images[:5]), 2, down, right).numpy()
     for image, row, column, found in zip(split.images[:5], down.tolist(), right.tolist(), moved, strict=True):
         assert np.array_equal(found, np.pad(image, 2)[row : row + 28, column : column + 28])
 
@@ -232,6 +271,57 @@ def test_cross_entropy_and_nll_are_the_same_and_mse_is_as_by_hand() -> None:
         odds = row.exp()
         by_hand += sum((float(odds[k] / odds.sum()) - int(k == label)) ** 2 for k in range(3))
     assert training.LOSSES["mse"](logits, labels).item() == pytest.approx(by_hand / 18, rel=1e-5)
+
+
+def test_smoothed_labels_give_a_share_to_all_classes_alike() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 1, 0, 3, 0])
+    wanted = F.one_hot(labels, 4) * 0.7 + 0.3 / 4
+    by_hand = -(wanted * logits.log_softmax(1)).sum(1).mean()
+    assert training.objective(chosen(label_smoothing=0.3))(logits, labels).item() == pytest.approx(by_hand.item())
+    for loss, function in training.LOSSES.items():
+        assert training.objective(chosen(loss=loss)) is function
+
+
+def test_the_loss_on_validation_images_is_that_of_the_labels_as_they_are(few: dataset.Split) -> None:
+    model = fresh("mlp")
+    (row,) = training.train(model, chosen(epochs=1, label_smoothing=0.5), few, few, resume.Checkpoint(None))
+    images, labels = torch.from_numpy(few.images), torch.from_numpy(few.labels)
+    assert (row.validation_loss, row.validation_accuracy) == training.measure(model, images, labels, F.cross_entropy)
+
+
+@pytest.mark.parametrize("model", models.NETWORKS)
+def test_averaged_weights_are_what_is_measured_and_kept(model: str, few: dataset.Split) -> None:
+    """Batch norm's running statistics are averaged with them."""
+    ours = fresh(model)
+    states: list[dict[str, torch.Tensor]] = []
+
+    def note(steps: int) -> None:
+        if steps:
+            states.append({name: value.clone() for name, value in ours.state_dict().items()})
+
+    given = chosen(epochs=2, learning_rate=0.05, average=0.75)
+    history = training.train(ours, given, few, few, resume.Checkpoint(None), advance=note)
+    assert len(states) == 6
+    expected = states[0]
+    for state in states[1:]:
+        expected = {name: 0.75 * value + 0.25 * state[name] for name, value in expected.items()}
+    kept = ours.state_dict()
+    for name, value in expected.items():
+        if kept[name].is_floating_point():
+            torch.testing.assert_close(kept[name], value, rtol=1e-5, atol=1e-6)
+    assert not any(torch.equal(kept[name], states[-1][name]) for name, _ in ours.named_parameters())
+    images, labels = torch.from_numpy(few.images), torch.from_numpy(few.labels)
+    assert tuple(history[-1][3:]) == training.measure(ours, images, labels, F.cross_entropy)
+
+
+def test_averaging_changes_no_step(few: dataset.Split) -> None:
+    losses = []
+    for average in (0.0, 0.9):
+        torch.manual_seed(0)
+        history = training.train(fresh("cnn"), chosen(epochs=2, average=average), few, few, resume.Checkpoint(None))
+        losses.append([row.train_loss for row in history])
+    assert losses[0] == losses[1]
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "nll", "mse"])
@@ -296,7 +386,7 @@ def test_each_step_has_its_own_learning_rate_and_all_have_the_momentum_that_is_s
     torch.manual_seed(1)
     speeds = [torch.zeros_like(weights) for weights in theirs.parameters()]
     images, labels = torch.from_numpy(few.images), torch.from_numpy(few.labels)
-    batches = (batch for _ in range(6) for batch in training.batches(images, labels, 64, 0))
+    batches = (batch for _ in range(6) for batch in training.batches(images, labels, given))
     for (batch, targets), now in zip(batches, rates, strict=True):
         gradients = torch.autograd.grad(F.cross_entropy(theirs(batch), targets), list(theirs.parameters()))
         with torch.no_grad():
@@ -364,15 +454,20 @@ def test_a_validation_loss_that_is_not_finite_ends_the_training(
 
 
 @pytest.mark.parametrize(
-    ("model", "optimizer", "momentum"),
-    [("mlp", "sgd", 0.9), pytest.param("cnn", "adam", 0.0, marks=pytest.mark.slow)],
+    ("model", "optimizer", "momentum", "device"),
+    [
+        ("mlp", "sgd", 0.9, "cpu"),
+        pytest.param("cnn", "adam", 0.0, "cpu", marks=pytest.mark.slow),
+        pytest.param("cnn", "sgd", 0.9, "cuda", marks=needs_a_gpu),
+    ],
 )
 def test_going_on_from_a_checkpoint_comes_to_the_same_history_and_weights(
-    model: str, optimizer: str, momentum: float, split: dataset.Split, few: dataset.Split, tmp_path: Path
+    model: str, optimizer: str, momentum: float, device: str, split: dataset.Split, few: dataset.Split, tmp_path: Path
 ) -> None:
     given = chosen(
-        model=model, optimizer=optimizer, momentum=momentum, learning_rate=0.02, schedule="one_cycle", shift=1, epochs=3
-    )
+        model=model, optimizer=optimizer, momentum=momentum, learning_rate=0.02, schedule="one_cycle", epochs=3,
+        device=device, **EVERYTHING,
+    )  # fmt: skip
 
     trained: list[int] = []
 

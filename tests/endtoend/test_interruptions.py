@@ -32,6 +32,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def make_long(path: Path) -> Project:
     project = make_project(path)
     project.edit("epochs: 2", f"epochs: {LONG}")
+    project.edit("average: 0.0", "average: 0.9")
     commit(project, "more epochs")
     return project
 
