@@ -1,4 +1,4 @@
-"""Training images that are no copies: moved, turned and scaled at random."""
+"""Training images that are no copies: moved and turned at random."""
 
 import math
 
@@ -15,17 +15,17 @@ def shifted(images: Tensor, reach: int, down: Tensor, right: Tensor) -> Tensor:
     return windows[torch.arange(len(images), device=images.device), down, right]
 
 
-def turned(images: Tensor, degrees: float, share: float, turn: Tensor, size: Tensor) -> Tensor:
-    """Rotate each image about its centre by `turn` × `degrees`, and scale it by 1 + `size` × `share`.
+def turned(images: Tensor, degrees: float, turn: Tensor) -> Tensor:
+    """Rotate each image about its centre by `turn` × `degrees`.
 
-    `images`: uint8 (n, height, width), as is the result; `turn` and `size`: float32 (n,) from -1 to 1. Pixels are
-    interpolated, and background (0) from outside. Where one comes from is found without a sine, of which each
-    processor's library has its own last bit: only sums, products and quotients, from the tangent of half the angle.
+    `images`: uint8 (n, height, width), as is the result; `turn`: float32 (n,) from -1 to 1. Pixels are interpolated,
+    and background (0) from outside. Where one comes from is found without a sine, of which each processor's library
+    has its own last bit: only sums, products and quotients, from the tangent of half the angle.
     """
     _, height, width = images.shape
     half = (turn * math.tan(math.radians(degrees) / 2)).view(-1, 1, 1)
-    scale = (1 + half * half) * (1 + size * share).view(-1, 1, 1)
-    cosine, sine = (1 - half * half) / scale, 2 * half / scale  # of the angle, over the factor
+    square = half * half
+    cosine, sine = (1 - square) / (1 + square), 2 * half / (1 + square)
     x = torch.arange(1 - width, width, 2, device=images.device)  # from the centre, in half pixels
     y = torch.arange(1 - height, height, 2, device=images.device).view(-1, 1)
     grid = torch.stack([(cosine * x - sine * y) / width, (sine * x + cosine * y) / height], 3)

@@ -20,7 +20,6 @@ class Hyperparameters(BaseModel):
     schedule: Literal["constant", "one_cycle", "cosine"]
     shift: Annotated[int, Field(ge=0, le=100)]
     rotate: Annotated[float, Field(ge=0, le=90)]
-    scale: Annotated[float, Field(ge=0, le=0.5)]
     average: Annotated[float, Field(ge=0, lt=1)]
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)]

@@ -109,15 +109,15 @@ def steps(chosen: Hyperparameters, training: dataset.Split) -> int:
 
 def batches(images: Tensor, labels: Tensor, chosen: Hyperparameters) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch: every image once, in random order; uint8 (size, height, width) and int64 (size,), the last fewer."""
-    device, size, turning = images.device, chosen.batch_size, chosen.rotate > 0 or chosen.scale > 0
+    device, size = images.device, chosen.batch_size
     order = torch.randperm(len(images)).to(device)
     moves = torch.randint(2 * chosen.shift + 1, (2, len(images) if chosen.shift else 0), dtype=torch.uint8).to(device)
-    turns = torch.rand(2, len(images) if turning else 0).mul_(2).sub_(1).to(device)
+    turns = torch.rand(len(images) if chosen.rotate else 0).mul_(2).sub_(1).to(device)
     for start in range(0, len(images), size):
         index = order[start : start + size]
         batch = images.index_select(0, index)
-        if turning:
-            batch = augmentation.turned(batch, chosen.rotate, chosen.scale, *turns[:, start : start + size])
+        if chosen.rotate:
+            batch = augmentation.turned(batch, chosen.rotate, turns[start : start + size])
         if chosen.shift:
             batch = augmentation.shifted(batch, chosen.shift, *moves[:, start : start + size].long())
         yield batch, labels.index_select(0, index).long()

@@ -165,7 +165,7 @@ BREAKS = {
     "steps wait for the device": Break("mnist/training.py", "            loss.backward()\n", "            loss.backward()\n            loss.item()\n", "tests/test_training.py -k read_back"),
     "shifts are others": Break("mnist/training.py", "windows[torch.arange(len(images), device=images.device), down, right]", "windows[torch.arange(len(images), device=images.device), right, down]", "tests/test_training.py -k step_by_step"),
     "angles are halved": Break("mnist/augmentation.py", "math.tan(math.radians(degrees) / 2)", "math.tan(math.radians(degrees) / 4)", "tests/test_augmentation.py"),
-    "angles depend on the processor": Break("mnist/augmentation.py", "(1 - half * half) / scale", "torch.cos(2 * torch.atan(half)) * (1 + half * half) / scale", "tests/test_augmentation.py -k last_bits"),
+    "angles depend on the processor": Break("mnist/augmentation.py", "(1 - square) / (1 + square)", "torch.cos(2 * torch.atan(half))", "tests/test_augmentation.py -k last_bits"),
     "smoothed labels are forgotten": Break("mnist/training.py", "label_smoothing=chosen.label_smoothing)", "label_smoothing=0.0)", "tests/test_training.py -k smoothed"),
     "validation images have smoothed labels": Break("mnist/training.py", "*held_out, LOSSES[chosen.loss])", "*held_out, loss_function)", "tests/test_training.py -k as_they_are"),
     "the last weights are kept, not their average": Break("mnist/training.py", "        model.load_state_dict(average.module.state_dict())", "        pass", "tests/test_training.py -k measured_and_kept"),

@@ -1,4 +1,4 @@
-"""Images that are turned and scaled: by the angle and the factor that they should, whatever the machine."""
+"""Images that are turned: by the angle that they should, whatever the machine."""
 
 import math
 from typing import Any
@@ -18,31 +18,29 @@ def digits() -> torch.Tensor:
     return torch.from_numpy(first_of_mnist("train-images-idx3-ubyte", 3, 40))
 
 
-def turned(images: torch.Tensor, degrees: float, share: float, turn: float, size: float) -> torch.Tensor:
-    return augmentation.turned(
-        images, degrees, share, torch.full((len(images),), turn), torch.full((len(images),), size)
-    )
+def turned(images: torch.Tensor, degrees: float, turn: float) -> torch.Tensor:
+    return augmentation.turned(images, degrees, torch.full((len(images),), turn))
 
 
-def test_an_image_that_is_not_turned_and_as_large_as_before_is_the_same(digits: torch.Tensor) -> None:
-    assert torch.equal(turned(digits, 30.0, 0.2, 0.0, 0.0), digits)
+def test_an_image_that_is_not_turned_is_the_same(digits: torch.Tensor) -> None:
+    assert torch.equal(turned(digits, 30.0, 0.0), digits)
 
 
 @pytest.mark.parametrize(("height", "width"), [(28, 28), (10, 14)])
 def test_a_quarter_turn_moves_every_pixel_to_its_place(height: int, width: int, digits: torch.Tensor) -> None:
     images = digits[:, 9 : 9 + height, 7 : 7 + width] if height < 28 else digits
-    found = turned(images, 90.0, 0.0, 1.0, 0.0)
+    found = turned(images, 90.0, 1.0)
     right = (width - height) // 2
     square = slice(right, right + height)
     assert torch.equal(found[:, :, square], images[:, :, square].rot90(1, (1, 2)))
 
 
-@pytest.mark.parametrize(("turn", "size"), [(1.0, 0.0), (-0.5, 0.0), (0.0, 1.0), (0.0, -1.0), (0.7, -0.3)])
-def test_each_pixel_is_as_scipy_interpolates_it(turn: float, size: float, digits: torch.Tensor) -> None:
-    found = turned(digits, 20.0, 0.25, turn, size)
+@pytest.mark.parametrize("turn", [1.0, 0.7, -0.5])
+def test_each_pixel_is_as_scipy_interpolates_it(turn: float, digits: torch.Tensor) -> None:
+    found = turned(digits, 20.0, turn)
     half = turn * math.tan(math.radians(20) / 2)
-    angle, factor = 2 * math.atan(half), 1 + size * 0.25
-    matrix = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]) / factor
+    angle = 2 * math.atan(half)
+    matrix = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     centre = np.array([13.5, 13.5])
     for image, ours in zip(digits.numpy(), found.numpy(), strict=True):
         padded = np.pad(image.astype(float), 1)  # background fades in from one pixel outside
@@ -50,12 +48,12 @@ def test_each_pixel_is_as_scipy_interpolates_it(turn: float, size: float, digits
         assert np.abs(theirs - ours).max() <= 0.51, "half of a grey level, from rounding"
 
 
-def test_an_image_has_its_own_angle_and_size_whatever_is_turned_with_it(digits: torch.Tensor) -> None:
+def test_an_image_has_its_own_angle_whatever_is_turned_with_it(digits: torch.Tensor) -> None:
     torch.manual_seed(0)
-    turn, size = torch.rand(2, 40).mul(2).sub(1)
-    together = augmentation.turned(digits, 15.0, 0.1, turn, size)
+    turn = torch.rand(40).mul(2).sub(1)
+    together = augmentation.turned(digits, 15.0, turn)
     for k in (0, 7, 39):
-        alone = augmentation.turned(digits[k : k + 1], 15.0, 0.1, turn[k : k + 1], size[k : k + 1])
+        alone = augmentation.turned(digits[k : k + 1], 15.0, turn[k : k + 1])
         assert torch.equal(together[k], alone[0])
 
 
@@ -64,7 +62,7 @@ def test_the_number_of_threads_is_no_part_of_it(digits: torch.Tensor) -> None:
     found = []
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        found.append(turned(digits, 15.0, 0.1, 0.3, -0.4))
+        found.append(turned(digits, 15.0, 0.3))
     torch.set_num_threads(before)
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
@@ -85,7 +83,7 @@ class Called(TorchDispatchMode):
 def test_no_operation_has_last_bits_that_depend_on_the_processor(digits: torch.Tensor) -> None:
     """Sums and products of two numbers are rounded alike everywhere; sines and sums of many are not."""
     with Called() as called:
-        turned(digits, 15.0, 0.1, 0.3, -0.4)
+        turned(digits, 15.0, 0.3)
     elementwise = {"mul", "add", "sub", "rsub", "div", "round_", "grid_sampler_2d"}
     layout = {"full", "view", "arange", "stack", "cat", "unsqueeze", "squeeze", "_to_copy"}
     assert called.names <= elementwise | layout

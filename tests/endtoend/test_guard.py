@@ -23,7 +23,6 @@ ANOTHER: dict[str, Any] = {  # a valid value that differs, where one more is not
     "dataset.path": "data/other", "dataset.download": "mnist", "normalise.mean": 0.4, "normalise.std": 0.4,
     "train.model": "cnn", "train.loss": "nll", "train.optimizer": "adam", "train.schedule": "cosine",
     "train.device": "cuda", "train.momentum": 0.5, "train.label_smoothing": 0.5, "train.average": 0.5,
-    "train.scale": 0.25,
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def cnn(template: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pr
     project = copy(template, tmp_path_factory.mktemp("cnn") / "project")
     for old, new in (("model: mlp", "model: cnn"), ("threads: 1", "threads: 2"), ("shift: 0", "shift: 2")):
         project.edit(old, new)
-    for key, value in (("label_smoothing", 0.1), ("rotate", 10.0), ("scale", 0.1), ("average", 0.9)):
+    for key, value in (("label_smoothing", 0.1), ("rotate", 10.0), ("average", 0.9)):
         project.edit(f"{key}: 0.0", f"{key}: {value}")
     project.edit("optimizer: sgd", "optimizer: adamw")
     project.succeed("git", "commit", "-qam", "a convolutional network")
