@@ -68,7 +68,7 @@ class Run:
 @contextlib.contextmanager
 def run(name, section, schema):
     tree = yaml12.read(params.FILE)
-    make = schema if section == "train" else types.SimpleNamespace
+    make = schema if section in ("dataset", "train") else types.SimpleNamespace  # those have values of their own
     yield Run(make(**tree[section]), inputs.note(name, tree, {}).key)
 
 stage.run, console.say = run, lambda line: None
