@@ -57,7 +57,7 @@ PARAMETERS = [
      r"label_smoothing is for cross_entropy; nll takes none: set train\.label_smoothing to 0\.0"),
     Case("an average that stands still", RECIPE, given("average: 0.0", "average: 1.0"), r"train\.average: should be less than 1"),
     Case("more than a quarter turn", TRAIN, given("rotate: 0.0", "rotate: 91"), r"train\.rotate: should be less .* 90, not 91"),
-    Case("a seed beyond 32 bits", NORMALISE, given("seed: 0", "seed: 4294967296"), r"normalise\.seed: should be .* not 4294967296"),
+    Case("a seed beyond 32 bits", NORMALISE, given("\n  seed: 0", "\n  seed: 4294967296"), r"normalise\.seed: should be .* not 4294967296"),
     Case("no threads", TRAIN, given("threads: 1", "threads: 0"), r"train\.threads: should be .* not 0"),
     Case("an unknown device", CHECK, given("device: cpu", "device: gpu"), r"train\.device: should be 'cpu' or 'cuda', .*mean cpu"),
     Case("an unknown model", TRAIN, given("model: mlp", "model: mpl"), r"train\.model: should be .*; did you mean mlp\?"),
