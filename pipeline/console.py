@@ -36,7 +36,7 @@ REMEDIES = {  # of what the system may refuse
     errno.ENOMEM: MEMORY,
 }
 # how libraries say that there is too little memory to load them, or to compute with, in errors of any kind
-SHORT = re.compile("failed to map segment|(cannot|can't|not) allocate memory", re.IGNORECASE)
+SHORT = re.compile("failed to map segment|(cannot|can't|not) allocate memory|without exception set", re.IGNORECASE)
 
 
 class Stopped(BaseException):
@@ -75,7 +75,7 @@ def main(app: typer.Typer) -> NoReturn:
     except Stopped as stopped:
         number = stopped.args[0]
         fail(STOPS[number], 128 + number)
-    except (MemoryError, ImportError, RuntimeError, OSError) as error:
+    except (MemoryError, ImportError, RuntimeError, SystemError, OSError) as error:
         if isinstance(error, MemoryError) or SHORT.search(str(error)):
             fail(f"memory: too little is free for this ({str(error)[:100] or 'MemoryError'}); {MEMORY}", 1)
         if not isinstance(error, OSError):
