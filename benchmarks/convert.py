@@ -19,7 +19,8 @@ from PIL import Image
 
 from benchmarks.figures import in_turn
 from benchmarks.pipeline import clone, run
-from mnist import idx, sources
+from mnist import idx
+from mnist.formats import sources
 from mnist.formats.parts import Options
 from mnist.raw import IMAGES, LABELS
 

@@ -5,6 +5,7 @@ Two more are there of a data set that brings validation images of its own.
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mnist import idx
+from mnist.dataset import Array
 from pipeline.errors import InputError
 
 IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
@@ -19,6 +21,7 @@ LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
 ALL_IMAGES = {**IMAGES, "validation": "validation-images-idx3-ubyte"}
 ALL_LABELS = {**LABELS, "validation": "validation-labels-idx1-ubyte"}
 DESCRIPTION = "dataset.json"
+CHUNK = 10_000  # images
 
 
 class Description(BaseModel):
@@ -135,3 +138,21 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stratified(labels: Array, count: int, seed: int) -> Array:
+    """Choose `count` images at random so that each class keeps its share: bool (n,).
+
+    Systematic sampling: all images in random order, sorted by class, of which every (n / count)th is taken.
+    """
+    order = np.random.RandomState(seed).permutation(len(labels))  # this generator's stream is frozen, the newer's not
+    order = order[np.argsort(labels[order], kind="stable")]
+    chosen = np.zeros(len(labels), bool)
+    chosen[order[np.arange(count) * len(labels) // max(count, 1)]] = True
+    return chosen
+
+
+def chunks(array: Array, index: Array) -> Iterator[Array]:
+    """`array[index]`, a chunk in memory at a time."""
+    for start in range(0, len(index), CHUNK):
+        yield array[index[start : start + CHUNK]]

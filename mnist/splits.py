@@ -10,7 +10,6 @@ import numpy as np
 
 from mnist import raw
 from mnist.dataset import Array, Statistics
-from mnist.sampling import CHUNK, chunks, stratified
 from pipeline.errors import InputError
 
 
@@ -61,7 +60,7 @@ def divided(labels: dict[str, Array], validation: int, seed: int) -> dict[str, t
     if "validation" in whole:
         return {split: (split, whole[split]) for split in ("train", "validation", "test")}
     check_validation(validation, len(labels["train"]))
-    held_out = stratified(labels["train"], validation, seed)
+    held_out = raw.stratified(labels["train"], validation, seed)
     return {
         "train": ("train", np.flatnonzero(~held_out)),
         "validation": ("train", np.flatnonzero(held_out)),
@@ -89,14 +88,14 @@ def gather(array: Array, index: Array, path: Path) -> None:
     header = {"descr": array.dtype.str, "fortran_order": False, "shape": (len(index), *array.shape[1:])}
     with path.open("wb") as out:  # writing to a mapped file, a full disk would end the process without a word
         np.lib.format.write_array_header_1_0(out, header)
-        for chunk in chunks(array, index):
+        for chunk in raw.chunks(array, index):
             out.write(chunk.tobytes())
 
 
 def moments(images: Array) -> tuple[float, float]:
     """Mean and standard deviation of pixels in 0…1, the same on every machine as they are computed in integers."""
     histogram = np.zeros(256, np.int64)
-    for start in range(0, len(images), CHUNK):
-        histogram += np.bincount(images[start : start + CHUNK].ravel(), minlength=256)
+    for start in range(0, len(images), raw.CHUNK):
+        histogram += np.bincount(images[start : start + raw.CHUNK].ravel(), minlength=256)
     count, total, squares = (sum(value**power * n for value, n in enumerate(histogram.tolist())) for power in range(3))
     return total / (255 * count), math.sqrt(count * squares - total**2) / (255 * count)

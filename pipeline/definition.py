@@ -100,6 +100,11 @@ def stage(name: str) -> Stage:
     return found
 
 
+def is_code(path: str) -> bool:
+    """Whether a dependency is code: a Python file, or a folder that belongs to one of the project's packages."""
+    return path.endswith(".py") or Path(*Path(path).parts[:1], "__init__.py").is_file()
+
+
 def overlap(path: str, other: str) -> bool:
     """Whether one of two paths is the other or lies in it."""
     if "\0" in path:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pipeline import definition, lock
 from pipeline.errors import InputError
 
+COMPILED = "__pycache__"  # what Python keeps of modules, which .dvcignore names
 TICK = 20_000_000  # ns: the coarsest file timestamp we expect, with a margin
 
 
@@ -96,7 +97,9 @@ def versions(path: Path, known: dict[str, Version]) -> list[tuple[str, Version]]
             f"{path}: neither a file nor a folder; `rm {path}`, then `dvc repro` or git brings what belongs there"
         )
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return [(file.as_posix(), version(file, known.get(file.as_posix()))) for file in files]
+    return [
+        (file.as_posix(), version(file, known.get(file.as_posix()))) for file in files if COMPILED not in file.parts
+    ]
 
 
 def version(path: Path, known: Version | None = None) -> Version:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from pipeline import git, params, yaml12
+from pipeline import definition, git, params, yaml12
 from pipeline.errors import InputError
 
 FILE = Path("dvc.lock")
@@ -81,8 +81,8 @@ class Lock(BaseModel):
         return [dep.path for dep in deps if made.get(dep.path, dep.md5) != dep.md5]
 
     def code(self, output: str) -> dict[str, str]:
-        """The MD5 of each Python file that an output depends on, by path."""
-        return {path: dep.md5 for path, dep in self.given(output).items() if path.endswith(".py")}
+        """The MD5 of each Python file or folder of such that an output depends on, by path."""
+        return {path: dep.md5 for path, dep in self.given(output).items() if definition.is_code(path)}
 
     def parameters(self, output: str) -> dict[str, Any]:
         """The values of params.yaml, by dotted key, that an output was made with."""

@@ -171,7 +171,8 @@ class Revision:
             return self.parsed(tracked, lock.parse_tracked)
         files = git.below(self.commit, dep.path) if self.commit else {}
         found = {path: lock.digest(content) for path, content in files.items()}
-        return lock.digest_of_folder(found) if len(files) >= max(dep.nfiles, 1) else dep.md5
+        whole = len(files) >= max(dep.nfiles, 1) or (self.commit and definition.is_code(dep.path))
+        return lock.digest_of_folder(found) if whole else dep.md5
 
     def remake(self) -> str:
         """What brings the revision's results into the cache, as the end of a sentence."""

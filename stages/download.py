@@ -58,7 +58,7 @@ def cores() -> int:
 def download() -> None:
     """Check the data set of dataset.path, or fetch dataset.download, and bring it as IDX files into data/raw."""
     with stage.run("download", "dataset", Dataset) as run:
-        from mnist import mirrors, sources
+        from mnist.formats import mirrors, sources
 
         raw = run.folder("data/raw")
         if run.params.download:

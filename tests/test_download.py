@@ -21,7 +21,8 @@ from torchvision import datasets
 from tqdm import tqdm
 
 import mnist.raw
-from mnist import idx, known, mirrors
+from mnist import idx
+from mnist.formats import known, mirrors
 from pipeline.errors import InputError
 from pipeline.params import literals
 from stages.download import Dataset

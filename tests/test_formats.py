@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import mnist.raw
-from mnist import idx, sources, splits
-from mnist.formats import classes, photos, recognise
+from mnist import idx, splits
+from mnist.formats import classes, photos, recognise, sources
 from mnist.formats.parts import Options, grey
 from tests.cases.own_data import IMAGES, LABELS, MED, TURNED, csv, file, npz, png
 from tests.cases.own_data import photos as make_photos

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mnist.commands.settings import Settings
-from pipeline import imports
+from pipeline import definition, imports
 from stages import __name__ as scripts
 from tests.conftest import PIPELINE, ROOT
 
@@ -58,8 +58,9 @@ def test_a_stage_depends_on_its_script_and_exactly_the_code_of_mnist_that_it_imp
     stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    declared = {Path(path) for path in PIPELINE[stage]["deps"] if path.endswith(".py")}
-    assert declared == imports.behind(PIPELINE[stage]["cmd"])
+    code = [Path(path) for path in PIPELINE[stage]["deps"] if definition.is_code(path)]
+    declared = {file for path in code for file in (path.rglob("*.py") if path.is_dir() else [path])}
+    assert {file for file in declared if imports.counts(file)} == imports.behind(PIPELINE[stage]["cmd"])
 
 
 def test_every_section_of_the_parameters_belongs_to_one_stage() -> None:

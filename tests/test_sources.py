@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import mnist.raw
-from mnist import idx, sources
-from mnist.formats import recognise
+from mnist import idx
+from mnist.formats import recognise, sources
 from pipeline.errors import InputError
 from tests.conftest import FASHION, ROOT, SMALL, needs_fashion, write_small
 

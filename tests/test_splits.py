@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mnist.raw
-from mnist import dataset, idx, sources, splits
+from mnist import dataset, idx, splits
+from mnist.formats import sources
 from pipeline.errors import InputError
 from tests.conftest import SMALL, write_small
 
@@ -41,7 +42,7 @@ def normalise(
 def test_each_class_keeps_its_share_to_within_an_image(sizes: list[int], share: float, seed: int) -> None:
     labels = np.random.RandomState(1).permutation(np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes))
     count = round(share * len(labels))
-    held_out = splits.stratified(labels, count, seed)
+    held_out = mnist.raw.stratified(labels, count, seed)
     assert int(held_out.sum()) == count
     for k, size in enumerate(sizes):
         assert abs(int(held_out[labels == k].sum()) - size * count / len(labels)) < 1
@@ -50,12 +51,12 @@ def test_each_class_keeps_its_share_to_within_an_image(sizes: list[int], share: 
 def test_of_all_images_in_random_order_by_class_those_at_even_distances_are_held_out() -> None:
     labels = np.random.RandomState(1).randint(0, 3, 1000).astype(np.uint8)
     order = sorted(np.random.RandomState(5).permutation(1000).tolist(), key=lambda k: labels[k])  # Python's is stable
-    assert np.flatnonzero(splits.stratified(labels, 100, 5)).tolist() == sorted(order[::10])
+    assert np.flatnonzero(mnist.raw.stratified(labels, 100, 5)).tolist() == sorted(order[::10])
 
 
 def test_the_seed_alone_decides_which_images_of_a_class_are_held_out() -> None:
     labels = np.arange(2000, dtype=np.uint8) % 2
-    first, again, other = (splits.stratified(labels, 200, seed) for seed in (0, 0, 1))
+    first, again, other = (mnist.raw.stratified(labels, 200, seed) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert (first & other).sum() < 50  # by chance about 20
     places = np.flatnonzero(first[::2])
@@ -65,7 +66,7 @@ def test_the_seed_alone_decides_which_images_of_a_class_are_held_out() -> None:
 def test_every_image_is_in_one_split_with_its_label(raw: Path, tmp_path: Path) -> None:
     found = normalise(raw, tmp_path)
     _, images, labels = mnist.raw.load(raw)
-    held_out = splits.stratified(labels["train"], 200, 3)
+    held_out = mnist.raw.stratified(labels["train"], 200, 3)
     for split, source, index in (
         ("train", "train", ~held_out),
         ("validation", "train", held_out),
@@ -160,7 +161,7 @@ def test_normalised_data_that_are_damaged_are_named_with_the_remedy(
     assert dataset.array(tmp_path / "test_labels.npy").shape == (300,)
 
 
-@pytest.mark.parametrize("count", [1, splits.CHUNK - 1, splits.CHUNK, 2 * splits.CHUNK + 1])
+@pytest.mark.parametrize("count", [1, mnist.raw.CHUNK - 1, mnist.raw.CHUNK, 2 * mnist.raw.CHUNK + 1])
 def test_more_images_than_fit_into_memory_at_a_time_make_no_difference(count: int, tmp_path: Path) -> None:
     random = np.random.RandomState(0)
     images = random.randint(0, 256, (count, 3, 2)).astype(np.uint8)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mnist.names import SUFFIXES, printable
+from mnist.formats.names import SUFFIXES, printable
 from pipeline import console
 from pipeline.errors import InputError
 

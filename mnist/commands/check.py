@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist import raw, sources, splits
+from mnist import raw, splits
 from mnist.commands import oddities, settings
+from mnist.formats import sources
 from pipeline import definition, files, git, imports, params, pins, running, verify, yaml12
 from pipeline.errors import InputError
 from stages import download

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist.names import printable
+from mnist.formats.names import printable
 
 if TYPE_CHECKING:
     from mnist.formats.parts import Found

@@ -13,7 +13,7 @@ import typer
 
 from mnist.commands import arguments, trained
 from mnist.commands.arguments import Picture
-from mnist.names import printable
+from mnist.formats.names import printable
 from pipeline import console, files
 
 if TYPE_CHECKING:

@@ -75,7 +75,7 @@ def check_committed(data: str) -> None:
     if remedy := untracked(data):
         raise InputError(f"{data}: the sweep's workers do not find it; {remedy}")
     stages = definition.behind(trials.STAGE)
-    code = {dep for entry in stages.values() for dep in entry.deps if dep.endswith(".py")}
+    code = {dep for entry in stages.values() for dep in entry.deps if definition.is_code(dep)}
     changed = git.run("status", "--porcelain", "--", str(definition.FILE), "pyproject.toml", *sorted(code)).splitlines()
     if changed:
         raise InputError(f"{changed[0][3:]}: not as committed, and a sweep runs what is; commit it, or take it back")

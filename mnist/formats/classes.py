@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mnist.formats import photos
+from mnist.formats.names import SUFFIXES, printable
 from mnist.formats.parts import BATCH, MOST_CLASSES, Batch, Found, Options, size, streamed
-from mnist.names import SUFFIXES, printable
 from pipeline.errors import InputError
 
 SPLITS = {

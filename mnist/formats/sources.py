@@ -6,10 +6,9 @@ import numpy as np
 
 from mnist import idx, raw
 from mnist.formats import recognise
+from mnist.formats.known import KNOWN, NOT_WRITTEN
 from mnist.formats.parts import Found, Options
-from mnist.known import KNOWN, NOT_WRITTEN
-from mnist.raw import ALL_IMAGES, ALL_LABELS, IMAGES, LABELS
-from mnist.sampling import chunks, stratified
+from mnist.raw import ALL_IMAGES, ALL_LABELS, IMAGES, LABELS, chunks, stratified
 from pipeline.errors import InputError
 
 CLASSES_FILE = "classes.txt"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mnist import idx, raw
-from mnist.known import NOT_WRITTEN
+from mnist.formats.known import NOT_WRITTEN
 from mnist.raw import IMAGES, LABELS
 from pipeline.errors import InputError
 
