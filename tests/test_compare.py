@@ -548,6 +548,15 @@ def test_numbers_older_than_their_code_are_not_compared(project: Project) -> Non
     project.edit('"""The pictures of a run.', '"""All pictures of a run.', "mnist/plots.py")
     commit(project, "what draws has no say in what is compared")
     assert "mnist/predict.py" in refused(project, "HEAD", "HEAD~2")
+    project.succeed("git", "reset", "-q", "--hard", "HEAD~2")
+    project.succeed("bash", "-ec", "mkdir -p mnist/formats/__pycache__; echo 1 > mnist/formats/__pycache__/other.pyc")
+    assert "right on the same 300 images" in project.mnist("compare", "HEAD", "workspace")
+    project.edit("which are pictures", "which ones are pictures", "mnist/formats/names.py")
+    assert "workspace: mnist/formats has changed" in refused(project)
+    commit(project, "edited, not run")
+    assert "HEAD: mnist/formats has changed" in refused(project, "HEAD", "HEAD~1")
+    project.succeed("bash", "-ec", "git mv mnist/formats mnist/forms; git commit -qm renamed")
+    assert "HEAD: mnist/formats has changed" in refused(project, "HEAD", "HEAD~2")
 
 
 @pytest.mark.slow
