@@ -12,20 +12,46 @@ from ruamel.yaml import YAML
 
 from pipeline import yaml12
 from tests.breaking import BREAKS, Break
-from tests.conftest import RECIPES, ROOT, Project, make_checkout
+from tests.conftest import RECIPES, ROOT, Project, commit, make_checkout
 
 WORKFLOW = YAML(typ="safe").load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
 JOBS = WORKFLOW["jobs"].values()
 STEPS = [step for job in JOBS for step in job["steps"]]
+COMPARISON = STEPS[-1]
 
 
 def test_ci_runs_what_a_person_would() -> None:
     assert {"push", "pull_request"} <= set(WORKFLOW["on"])
-    proof = ".venv/bin/python -m mnist prove"
-    assert [step["run"] for step in STEPS if "run" in step] == [".ci/run", proof]
-    assert STEPS[-1] == {"if": "github.event_name == 'pull_request'", "run": proof}
-    assert os.access(ROOT / ".ci/run", os.X_OK)
-    subprocess.run(["bash", "-n", ROOT / ".ci/run"], check=True)
+    assert [step["run"] for step in STEPS if "run" in step] == [".ci/run", "make install", COMPARISON["run"]]
+    assert WORKFLOW["jobs"]["results"]["if"] == "github.event_name == 'pull_request'"
+    for script in (".ci/run", ".ci/pull-request"):
+        assert os.access(ROOT / script, os.X_OK)
+        subprocess.run(["bash", "-n", ROOT / script], check=True)
+
+
+@pytest.mark.slow
+def test_results_of_a_pull_request_are_compared_if_they_hold(project: Project, tmp_path: Path) -> None:
+    project.edit("learning_rate: 0.003", "learning_rate: 0.1")
+    commit(project, "edited, not run")
+    said, comment = proposed(project, tmp_path / "stale")
+    assert (comment, said.count("\n")) == ("", 1)
+    assert "train.learning_rate has changed since its results were made" in said
+    project.repro()
+    project.succeed("git", "commit", "-qa", "--amend", "--message", "another learning rate")
+    said, comment = proposed(project, tmp_path / "honest")
+    assert "| train.learning_rate | 0.003 | 0.1 |" in comment
+    assert "proved: " in said
+
+
+def proposed(project: Project, clone: Path) -> tuple[str, str]:
+    """What CI's own line says and writes of a commit as a pull request, in a clone; results are in the cache alone."""
+    project.succeed("git", "branch", "--force", "base", "HEAD~1")
+    project.succeed("git", "clone", "-q", str(project.path), str(clone))
+    Project(clone).succeed("dvc", "cache", "dir", "--local", str(project.path / ".dvc/cache"))
+    summary = clone.with_suffix(".md")
+    done = Project(clone).run("bash", "-ec", COMPARISON["run"], BASE="base", GITHUB_STEP_SUMMARY=str(summary))
+    assert bool(done.returncode) == (not summary.read_text("utf-8")), done.stderr
+    return done.stderr, summary.read_text("utf-8")
 
 
 def test_ci_may_read_and_ends_and_uses_what_github_maintains() -> None:
@@ -36,8 +62,8 @@ def test_ci_may_read_and_ends_and_uses_what_github_maintains() -> None:
 
 
 def test_ci_has_a_python_that_the_project_takes() -> None:
-    (version,) = [step["with"]["python-version"] for step in STEPS if "python-version" in step.get("with", {})]
-    assert project()["requires-python"] == f">={version}"
+    versions = {step["with"]["python-version"] for step in STEPS if "python-version" in step.get("with", {})}
+    assert versions == {project()["requires-python"].removeprefix(">=")}
 
 
 def project() -> dict[str, str]:
