@@ -85,11 +85,11 @@ def workers(project: Path) -> None:
 def kills(project: Path) -> None:
     """Kill a sweep at random moments, and see that each trial was carried out once."""
     moments, name = random.Random(0), "killed"
-    command = variant(project, name, trials=10, seeds=[1, 2])
+    command = variant(project, name, trials=20, seeds=[1, 2])
     for _ in range(KILLS):
         with subprocess.Popen(command, cwd=project, env=pipeline.ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(moments.uniform(1, 10))
+                process.wait(moments.uniform(1, 30))  # from the start to some trials
             process.send_signal(signal.SIGKILL)
     before = sum(trial.state.is_finished() for trial in trials(project, name))
     pipeline.run(project, *command)
@@ -98,7 +98,7 @@ def kills(project: Path) -> None:
     mine = [each for each in kept if each.startswith(f"{name}-")]
     recorded = sum(key.startswith("seed ") for trial in trials(project, name) for key in trial.user_attrs)
     print(
-        f"{KILLS} kills, after which {before} of 10 trials were over; then {len(states)} trials: "
+        f"{KILLS} kills, after which {before} of 20 trials were over; then {len(states)} trials: "
         f"{states.count('COMPLETE')} complete, {states.count('PRUNED')} pruned; {recorded} runs recorded, "
         f"{len(mine)} experiments, {len(set(mine))} names",
         flush=True,
