@@ -1,4 +1,4 @@
-"""Training images that are no copies: moved and turned at random."""
+"""Training images that are no copies: moved and turned at random. They are uint8 (n, height, width), or (…, 3)."""
 
 import math
 
@@ -9,24 +9,27 @@ from torch import Tensor
 
 def shifted(images: Tensor, reach: int, down: Tensor, right: Tensor) -> Tensor:
     """Move each image by its own offset minus `reach`; pixels shifted in are background (0)."""
-    _, height, width = images.shape
-    padded = F.pad(images, (reach, reach, reach, reach))
+    height, width = images.shape[1:3]
+    padded = F.pad(images, (0, 0) * (images.ndim - 3) + (reach, reach, reach, reach))
     windows = padded.unfold(1, height, 1).unfold(2, width, 1)  # every possible crop, as a view
-    return windows[torch.arange(len(images), device=images.device), down, right]
+    moved = windows[torch.arange(len(images), device=images.device), down, right]
+    return moved if images.ndim == 3 else moved.movedim(1, 3)  # an unfolded dimension comes last
 
 
 def turned(images: Tensor, degrees: float, turn: Tensor) -> Tensor:
     """Rotate each image about its centre by `turn` × `degrees`.
 
-    `images`: uint8 (n, height, width), as is the result; `turn`: float32 (n,) from -1 to 1. Pixels are interpolated,
-    and background (0) from outside. Where one comes from is found without a sine, of which each processor's library
-    has its own last bit: only sums, products and quotients, from the tangent of half the angle.
+    `turn`: float32 (n,) from -1 to 1. Pixels are interpolated, and background (0) from outside. Where one comes from is
+    found without a sine, of which each processor's library has its own last bit: only sums, products and quotients,
+    from the tangent of half the angle.
     """
-    _, height, width = images.shape
+    height, width = images.shape[1:3]
     half = (turn * math.tan(math.radians(degrees) / 2)).view(-1, 1, 1)
     square = half * half
     cosine, sine = (1 - square) / (1 + square), 2 * half / (1 + square)
     x = torch.arange(1 - width, width, 2, device=images.device)  # from the centre, in half pixels
     y = torch.arange(1 - height, height, 2, device=images.device).view(-1, 1)
     grid = torch.stack([(cosine * x - sine * y) / width, (sine * x + cosine * y) / height], 3)
-    return F.grid_sample(images.unsqueeze(1).float(), grid, align_corners=False).round_().byte().squeeze(1)
+    planes = images.unsqueeze(1) if images.ndim == 3 else images.movedim(3, 1)
+    found = F.grid_sample(planes.float(), grid, align_corners=False).round_().byte()
+    return found.squeeze(1) if images.ndim == 3 else found.movedim(1, 3)

@@ -1,7 +1,7 @@
 """The data set as training sees it: its splits as uint8 arrays mapped from disk, and its statistics.
 
 Pixels stay uint8 on disk and in memory, a quarter of float32. Normalising is the first layer of the model, so nobody
-who uses the model can forget it; this module only stores its two numbers.
+who uses the model can forget it; this module only stores its two numbers, or two per channel of colours.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
 from pipeline.errors import InputError
 
@@ -21,26 +21,38 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Split:
-    """Images, uint8 (n, height, width), and labels, uint8 (n,), both mapped from disk."""
+    """Images, uint8 (n, height, width) or (n, height, width, 3), and labels, uint8 (n,), both mapped from disk."""
 
     images: Array
     labels: Array
 
 
+def grey_or_colour(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape if an image can have it. Raises ValueError if not."""
+    if len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
+        raise ValueError("should be height and width, and 3 if it is in colour")
+    return shape
+
+
 Side = Annotated[int, Field(ge=1, le=4096)]  # pixels
+Shape = Annotated[tuple[Side, ...], AfterValidator(grey_or_colour)]
+Numbers = float | list[float]  # one of grey images, of others one per channel
 
 
 @with_config(ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 @dataclass(frozen=True)
 class Statistics:
-    """What is known of a data set. `mean` and `std` are of pixels in 0…1; `counts`: images per split and class."""
+    """What is known of a data set. `mean` and `std` are of pixels in 0…1, a list of three if `image_shape` has three.
+
+    `counts`: images per split and class.
+    """
 
     name: str
     classes: Annotated[list[str], Field(min_length=2)]
     handwriting: bool
-    image_shape: tuple[Side, Side]
-    mean: float
-    std: Annotated[float, Field(gt=0)]
+    image_shape: Shape
+    mean: float | list[float]
+    std: Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]]
     counts: dict[str, dict[str, int]]
 
 
@@ -55,6 +67,9 @@ def statistics(folder: Path = FOLDER) -> Statistics:
         raise InputError(f"{path}: cannot be read ({error.strerror}); `dvc repro` recreates it") from error
     if {split: list(counts) for split, counts in found.counts.items()} != dict.fromkeys(SPLITS, found.classes):
         raise InputError(f"{path}: counts: not of each class in each split; `dvc repro` recreates it")
+    for name, numbers in (("mean", found.mean), ("std", found.std)):
+        if ((len(numbers),) if isinstance(numbers, list) else ()) != found.image_shape[2:]:
+            raise InputError(f"{path}: {name}: not a number for each channel; `dvc repro` recreates it")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Anybody's handwriting as a model takes it: prepared as MNIST was made.
+"""Anybody's handwriting as a model takes it: prepared as MNIST was made. Other pictures are resized, no more.
 
 LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of the IEEE 86
 (1998), section III.A: a digit is scaled to fit 20×20 pixels, keeping its proportions, where anti-aliasing makes it
@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from mnist import pictures
-from mnist.dataset import Array
+from mnist.dataset import Array, Shape
 from mnist.ink import EDGE, NO_DIGIT, border, ink
 from pipeline.errors import InputError
 
@@ -30,27 +30,30 @@ APART, TALL, FAR, MUCH = 0.06, 0.5, 0.3, 0.2  # of the digit's height, height, s
 SEVERAL = "several digits side by side; cut the picture, one digit each"
 
 
-def read(file: IO[bytes], shape: tuple[int, int], handwriting: bool = True, most: int = pictures.MOST_PIXELS) -> Array:
+def read(file: IO[bytes], shape: Shape, handwriting: bool = True, most: int = pictures.MOST_PIXELS) -> Array:
     """The picture in a file, as `prepare` returns it; raises InputError as `pictures.read` and `prepare` do."""
     return as_taken(pictures.read(file, shape, most), shape, handwriting)
 
 
-def prepare(image: Image.Image, shape: tuple[int, int], handwriting: bool = True) -> Array:
-    """A picture of any mode and size as a model takes it: uint8 (height, width), of `shape`.
+def prepare(image: Image.Image, shape: Shape, handwriting: bool = True) -> Array:
+    """A picture of any mode and size as a model takes it: uint8 of `shape`, (height, width) or (height, width, 3).
 
     Handwriting is prepared as MNIST was; if it has this size already and is bright on dark, it stays as it is, to the
-    byte. What is not handwriting is made grey and resized, no more. Raises InputError, which names no place, if there
-    is no digit, or if there are several side by side.
+    byte. What is not handwriting is made grey, or given three channels, and resized, no more. Raises InputError, which
+    names no place, if there is no digit, or if there are several side by side.
     """
-    return as_taken(pictures.grey(image, shape), shape, handwriting)
+    return as_taken(pictures.pixels(image, shape), shape, handwriting)
 
 
-def as_taken(shades: Array, shape: tuple[int, int], handwriting: bool) -> Array:
-    """`prepare`, of shades (height, width) in 0…255."""
+def as_taken(shades: Array, shape: Shape, handwriting: bool) -> Array:
+    """`prepare`, of shades (height, width), or colours (height, width, 3), in 0…255."""
+    height, width, *colours = shape
+    if colours:
+        return np.dstack([resized(shades[..., k], (height, width)) for k in range(3)])
     if not handwriting:
-        return resized(shades, shape)
+        return resized(shades, (height, width))
     if shades.shape != shape or border(shades).mean() >= 128:
-        return fitted(digit(ink(shades)), shape)
+        return fitted(digit(ink(shades)), (height, width))
     if np.ptp(shades) < pictures.LEAST_CONTRAST:
         raise InputError(NO_DIGIT)
     return np.rint(shades).astype(np.uint8)

@@ -1,6 +1,6 @@
 """The IDX file format: a big-endian header of magic number and dimensions, then the array's bytes.
 
-Two kinds occur here: images, uint8 (n, height, width), and labels, uint8 (n,).
+Two kinds occur here: images, uint8 (n, height, width) or in colour (n, height, width, 3), and labels, uint8 (n,).
 Described by Yann LeCun on the page where MNIST first appeared, yann.lecun.com/exdb/mnist.
 """
 
@@ -22,7 +22,7 @@ from pipeline.errors import InputError
 UINT8 = 0x08
 CHUNK = 1 << 20  # bytes
 LARGEST_SIDE = 4096  # pixels
-GZIP, PLAIN = b"\x1f\x8b", b"\0\0\x08"  # how files begin
+GZIP, PLAIN, COLOUR = b"\x1f\x8b", b"\0\0\x08", b"\0\0\x08\x04"  # how files begin
 ELEMENTS = {  # by the third byte of a file
     0x08: "unsigned bytes",
     0x09: "signed bytes",
@@ -45,7 +45,8 @@ def unpack(source: Path, target: Path, dimensions: int) -> None:
     """Copy an IDX file, gunzipped if its name ends in .gz, checking it on the way.
 
     Takes a chunk of memory whatever the file's size, and stops as soon as header and content disagree, so that a gzip
-    bomb does no harm. Raises InputError for a file that is not a whole IDX file of bytes with so many dimensions.
+    bomb does no harm. Raises InputError for a file that is not a whole IDX file of bytes with so many dimensions: 1 for
+    labels, 3 for images, which may have a fourth of red, green and blue.
     """
     with reading(source) as stream, target.open("wb") as out:
         head, shape = header(stream, source, dimensions)
@@ -65,20 +66,26 @@ def unpack(source: Path, target: Path, dimensions: int) -> None:
 
 
 def header(stream: IO[bytes], source: Path, dimensions: int) -> tuple[bytes, tuple[int, ...]]:
-    """Read and check an IDX header; returns its bytes and the shape."""
-    length = 4 + 4 * dimensions
-    head = stream.read(length)
-    if len(head) < length:
+    """Read and check an IDX header; returns its bytes and the shape. Images may have a fourth dimension, of colours."""
+    head = stream.read(4)
+    found = 4 if dimensions == 3 and head == COLOUR else dimensions
+    head += stream.read(4 * found)
+    if len(head) < 4 + 4 * found:
         raise InputError(f"{source}: {len(head)} bytes are too few for the header of an IDX file; fetch it again")
-    magic, *shape = struct.unpack(f">{1 + dimensions}I", head)
-    if magic != UINT8 << 8 | dimensions:
+    magic, *shape = struct.unpack(f">{1 + found}I", head)
+    if magic != UINT8 << 8 | found:
         raise InputError(f"{source}: {unlike(head, source, dimensions)}")
     if not shape[0]:
         raise InputError(f"{source}: holds nothing, its header says 0; fetch it again")
-    if any(not 1 <= side <= LARGEST_SIDE for side in shape[1:]):
+    if any(not 1 <= side <= LARGEST_SIDE for side in shape[1:3]):
         raise InputError(
             f"{source}: its header says images of {shape[1]}×{shape[2]} pixels, where 1 to {LARGEST_SIDE} a side "
             "are possible; fetch it again"
+        )
+    if shape[3:] not in ([], [3]):
+        raise InputError(
+            f"{source}: its header says {shape[3]} numbers a pixel, where 3 are possible, for red, green and blue; "
+            "save it so, or grey, without the fourth dimension"
         )
     return head, tuple(shape)
 
@@ -98,8 +105,6 @@ def unlike(head: bytes, source: Path, dimensions: int) -> str:
         element, found = ELEMENTS[head[2]], head[3]
         if head[2] != UINT8:
             return f"an IDX file of {element}, where {wanted} in unsigned bytes; save it as uint8"
-        if found == 4 and dimensions > 1:
-            return f"an IDX file of four dimensions, as of images in colour, where {wanted}; make them grey"
         what = MEANT.get(found, f"{found} dimensions")
         return f"an IDX file of {what}, where {wanted}; is it the right file?"
     (magic,) = struct.unpack(">I", head[:4])
@@ -111,8 +116,8 @@ def unlike(head: bytes, source: Path, dimensions: int) -> str:
 def read(path: Path, dimensions: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """A plain IDX file as a read-only, memory-mapped array. Raises InputError as `unpack` does."""
     with reading(path) as stream:
-        _, shape = header(stream, path, dimensions)
-    offset = 4 + 4 * dimensions
+        head, shape = header(stream, path, dimensions)
+    offset = len(head)
     if (size := path.stat().st_size) != offset + math.prod(shape):
         raise InputError(
             f"{path}: {size:,} bytes where its header promises {offset + math.prod(shape):,}; fetch it again"

@@ -1,10 +1,11 @@
 """The networks, and the file that a trained one is kept in.
 
-A model takes raw pixels, uint8 (n, height, width) in 0…255, and returns logits, float32 (n, classes). Its first layer
-normalises, by tensors of the file, so a model file needs nothing beside it.
+A model takes raw pixels in 0…255, uint8 (n, height, width) or in colour (n, height, width, 3), and returns logits,
+float32 (n, classes). Its first layer normalises, by tensors of the file, so a model file needs nothing beside it.
 """
 
 import json
+import math
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ class Description(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str
-    image_shape: tuple[dataset.Side, dataset.Side]
+    image_shape: dataset.Shape
     classes: list[str] = Field(min_length=2)
     dataset: str
     handwriting: bool
@@ -41,10 +42,16 @@ class Description(BaseModel):
     torch: str
     inputs: str
 
+    @property
+    def channels(self) -> int:
+        """1 of grey images, 3 of those in colour."""
+        return math.prod(self.image_shape[2:])
+
 
 class Normalise(nn.Module):
     """uint8 (n, height, width) in 0…255 → float32 (n, 1, height, width), the mean subtracted, in units of the std.
 
+    Of colours, (n, height, width, 3) → (n, 3, height, width), each channel has its own mean and std, (3, 1, 1).
     The same operations in the same order as torchvision's ToTensor and Normalize, so the same bits. Mean and std are
     buffers: a network without them refuses the file's tensors, and does not take pixels for normalised ones.
     """
@@ -52,20 +59,22 @@ class Normalise(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: float = 0, std: float = 1) -> None:
+    def __init__(self, mean: dataset.Numbers = 0.0, std: dataset.Numbers = 1.0, channels: int = 1) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(float(mean)))
-        self.register_buffer("std", torch.tensor(float(std)))
+        for name, value in (("mean", mean), ("std", std)):
+            numbers = torch.tensor(value, dtype=torch.float32)
+            self.register_buffer(name, numbers if channels == 1 else numbers.expand(channels).clone().view(-1, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return pixels.unsqueeze(1).div(255).sub_(self.mean).div_(self.std)
+        images = pixels.movedim(3, 1) if self.mean.ndim else pixels.unsqueeze(1)
+        return images.div(255).sub_(self.mean).div_(self.std)
 
 
-def mlp(height: int, width: int, classes: int) -> nn.Sequential:
+def mlp(height: int, width: int, classes: int, channels: int = 1) -> nn.Sequential:
     """The article's network: for MNIST 784-128-64-10 with ReLU, 109,386 parameters."""
     return nn.Sequential(
         nn.Flatten(),
-        Linear(height * width, 128),
+        Linear(channels * height * width, 128),
         nn.ReLU(),
         Linear(128, 64),
         nn.ReLU(),
@@ -79,7 +88,7 @@ def check_size(height: int, width: int) -> None:
         raise InputError(f"train.model: cnn needs images of 12×12 pixels or more, not {height}×{width}; set it to mlp")
 
 
-def cnn(height: int, width: int, classes: int) -> nn.Sequential:
+def cnn(height: int, width: int, classes: int, channels: int = 1) -> nn.Sequential:
     """Four convolutions, each with batch norm and ReLU, and three poolings; for MNIST 31,770 parameters.
 
     Small on purpose: what it lacks in width it gains in epochs in the same time. Pooling comes before batch norm
@@ -88,7 +97,7 @@ def cnn(height: int, width: int, classes: int) -> nn.Sequential:
     check_size(height, width)
     down, right = ((side // 4 - 3) // 2 + 1 for side in (height, width))
     return nn.Sequential(
-        *(nn.Conv2d(1, 16, 5, padding=2, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), nn.ReLU()),
+        *(nn.Conv2d(channels, 16, 5, padding=2, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), nn.ReLU()),
         *(nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
         *(nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.ReLU()),
         *(nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
@@ -118,13 +127,14 @@ def create(
         torch=torch.__version__.split("+")[0],  # what follows names the build
         inputs=inputs,
     )
-    return build(description, Normalise(statistics.mean, statistics.std)), description
+    return build(description, statistics.mean, statistics.std), description
 
 
-def build(description: Description, normalise: Normalise) -> nn.Sequential:
+def build(description: Description, mean: dataset.Numbers = 0.0, std: dataset.Numbers = 1.0) -> nn.Sequential:
     """The model of `description` with fresh weights from torch's random generator."""
-    network = NETWORKS[description.model](*description.image_shape, len(description.classes))
-    return nn.Sequential(OrderedDict(normalise=normalise, network=network))
+    height, width = description.image_shape[:2]
+    network = NETWORKS[description.model](height, width, len(description.classes), description.channels)
+    return nn.Sequential(OrderedDict(normalise=Normalise(mean, std, description.channels), network=network))
 
 
 def write(model: nn.Module, description: Description, path: Path) -> None:
@@ -158,13 +168,13 @@ def parse(content: bytes, path: str) -> tuple[nn.Module, Description]:
     try:
         description = Description.model_validate_json(metadata)
         with torch.device("meta"):  # costs nothing, whatever sizes the description claims
-            expected = build(description, Normalise()).state_dict()
+            expected = build(description).state_dict()
             kinds = {name: (weight.shape, weight.dtype) for name, weight in expected.items()}
         for name in kinds | weights:
             if name not in weights or (weights[name].shape, weights[name].dtype) != kinds.get(name):
                 raise InputError(f"{path}: {name} does not fit its description; {REMEDY}")
         with torch.random.fork_rng([]):  # what is drawn here is replaced at once
-            model = build(description, Normalise())
+            model = build(description)
         model.load_state_dict(weights)
     except ValidationError as error:
         raise InputError.invalid(f"{path}: its description is wrong", error, REMEDY) from error
@@ -172,7 +182,7 @@ def parse(content: bytes, path: str) -> tuple[nn.Module, Description]:
         raise InputError(f"{path}: its weights do not fit its description: {error}; {REMEDY}") from error
     if damaged := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
         raise InputError(f"{path}: {damaged[0]} has values that are not finite; {REMEDY}")
-    if not weights["normalise.std"] > 0:
+    if not (weights["normalise.std"] > 0).all():
         raise InputError(f"{path}: normalise.std is not above 0; {REMEDY}")
     return model.eval(), description
 

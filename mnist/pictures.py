@@ -1,4 +1,4 @@
-"""The shades of a picture in a file: PNG, JPEG, WebP, GIF, TIFF or BMP, of any size and mode."""
+"""The shades or colours of a picture in a file: PNG, JPEG, WebP, GIF, TIFF or BMP, of any size and mode."""
 
 import contextlib
 import re
@@ -26,13 +26,13 @@ STRIPS, TILES = 273, 324  # a TIFF's tags that say where each is
 warnings.filterwarnings("ignore", module="PIL")  # of every odd tag; what cannot be read is refused in a line of ours
 
 
-def read(file: IO[bytes], shape: tuple[int, int], most: int = MOST_PIXELS) -> Array:
-    """The shades of the picture in a file, as `grey` returns them; of several frames or pages those of the first.
+def read(file: IO[bytes], shape: tuple[int, ...], most: int = MOST_PIXELS) -> Array:
+    """The pixels of the picture in a file, as `pixels` returns them; of several frames or pages those of the first.
 
     Raises InputError, which names no place, if the file is no picture, is damaged, or has more than `most` pixels.
     """
     with named_errors(most):
-        return grey(opened(file, most, shape), shape)
+        return pixels(opened(file, most, shape), shape)
 
 
 @contextlib.contextmanager
@@ -50,11 +50,11 @@ def named_errors(most: int = MOST_PIXELS) -> Iterator[None]:
         raise InputError(f"a damaged picture ({error}); save it again") from error
 
 
-def opened(file: IO[bytes], most: int, shape: tuple[int, int]) -> Image.Image:
+def opened(file: IO[bytes], most: int, shape: tuple[int, ...]) -> Image.Image:
     """A picture of which nothing but the size is known yet, held against `most` pixels."""
     image = sized(file, most)
     enough = 2 * max(WORKING, *shape)
-    image.draft("L", (enough, enough))  # a JPEG then is decoded to not much more
+    image.draft("RGB" if shape[2:] else "L", (enough, enough))  # a JPEG then is decoded to not much more
     return image
 
 
@@ -101,42 +101,46 @@ def parts(tiff: IO[bytes], beginning: bytes) -> int:
         return 0
 
 
-def grey(image: Image.Image, shape: tuple[int, int]) -> Array:
-    """The shades of a picture, turned upright, as (height, width) in 0…255.
+def pixels(image: Image.Image, shape: tuple[int, ...]) -> Array:
+    """The shades of a picture, (height, width), or its colours, (height, width, 3), as `shape` has; in 0…255, upright.
 
     With at most WORKING pixels a side, or as many as a model takes that takes more.
     """
+    colour = len(shape) == 3
     image = ImageOps.exif_transpose(image)
     deep = image.mode[0] in "IF"  # 16 bits a pixel or more
     clear = not deep and image.has_transparency_data
-    if image.mode == "LAB":
+    if image.mode == "LAB" and not colour:
         image = image.getchannel("L")
     if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA") and not deep:
         image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, "RGB"))  # the others are made of these
-    wanted = "F" if deep else "RGBA" if clear else "L"
+    wanted = "F" if deep else "RGBA" if clear else "RGB" if colour else "L"
     if image.mode != wanted:
         image = image.convert(wanted)
     if (factor := -(-max(image.size) // max(WORKING, *shape))) > 1:
         image = image.reduce(factor)
-    pixels = np.asarray(image)
+    found = np.asarray(image)
     if clear:
-        return on_paper(pixels[..., :3] @ LUMA, pixels[..., 3] / np.float32(255))
+        shades = found[..., :3] @ LUMA
+        return on_paper(found[..., :3] if colour else shades, shades, found[..., 3] / np.float32(255))
     if deep:
-        pixels = np.nan_to_num(pixels).clip(0)
-        largest = pixels.max()
-        pixels = pixels * (255 / next(white for white in (1, 255, 4095, 65535, largest) if largest <= white))
-    return pixels
+        found = np.nan_to_num(found).clip(0)
+        largest = found.max()
+        found = found * (255 / next(white for white in (1, 255, 4095, 65535, largest) if largest <= white))
+    return np.dstack([found] * 3) if colour and found.ndim == 2 else found
 
 
-def on_paper(shades: Array, opacity: Array) -> Array:
-    """Shades (h, w) in 0…255 of an opacity (h, w) in 0…1, on paper from which they stand out.
+def on_paper(pixels: Array, shades: Array, opacity: Array) -> Array:
+    """Pixels, (h, w) or (h, w, 3), on paper from which they stand out: `shades` (h, w) in 0…255, `opacity` in 0…1.
 
     A picture that is opaque in most places and shows something there has paper of its own, which goes on.
     """
     solid = shades[opacity > 0.5]
     if not len(solid):
-        return np.zeros_like(shades)
+        return np.zeros_like(pixels)
     low, paper, high = np.percentile(solid, [2, 50, 98])
     if 2 * len(solid) < shades.size or high - low < LEAST_CONTRAST:
         paper = 255 if paper < 128 else 0
-    return opacity * shades + (1 - opacity) * np.float32(paper)
+    if pixels.ndim == 3:
+        opacity = opacity[..., None]
+    return opacity * pixels + (1 - opacity) * np.float32(paper)

@@ -54,7 +54,7 @@ def short(classes: Sequence[str]) -> list[str]:
 def predictions(
     images: Array, results: Predictions, index: Sequence[int], title: str, captions: Sequence[str] | None = None
 ) -> Figure:
-    """Each chosen image, uint8 (height, width), beside the probabilities of its likeliest classes.
+    """Each chosen image, uint8 (height, width) or (…, 3), beside the probabilities of its likeliest classes.
 
     `captions`, one per image, take the place of its number, prediction and verdict.
     """
@@ -72,8 +72,8 @@ def predictions(
 
 
 def show_image(axes: Axes, image: Array, left: float = 0, top: float = 0, side: float = 1) -> None:
-    """One image, dark on light as it was written, in the middle of a square of the axes."""
-    height, width = (side * pixels / max(image.shape) for pixels in image.shape)
+    """One image, dark on light as it was written or in its colours, in the middle of a square of the axes."""
+    height, width = (side * pixels / max(image.shape[:2]) for pixels in image.shape[:2])
     left, top = left + (side - width) / 2, top + (side - height) / 2
     axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, extent=(left, left + width, top + height, top))
     axes.set_axis_off()

@@ -9,7 +9,7 @@ from pipeline.errors import InputError
 
 
 def probabilities(model: nn.Module, images: Array, batch_size: int) -> Array:
-    """Class probabilities, float32 (n, classes), of uint8 images (n, height, width).
+    """Class probabilities, float32 (n, classes), of uint8 images (n, height, width) or (…, 3).
 
     Raises InputError if the model's answers are not finite.
     """

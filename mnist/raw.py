@@ -21,7 +21,7 @@ LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
 ALL_IMAGES = {**IMAGES, "validation": "validation-images-idx3-ubyte"}
 ALL_LABELS = {**LABELS, "validation": "validation-labels-idx1-ubyte"}
 DESCRIPTION = "dataset.json"
-CHUNK = 10_000  # images
+CHUNK = 10_000 * 784  # bytes
 
 
 class Description(BaseModel):
@@ -154,5 +154,11 @@ def stratified(labels: Array, count: int, seed: int) -> Array:
 
 def chunks(array: Array, index: Array) -> Iterator[Array]:
     """`array[index]`, a chunk in memory at a time."""
-    for start in range(0, len(index), CHUNK):
-        yield array[index[start : start + CHUNK]]
+    rows = at_once(array)
+    for start in range(0, len(index), rows):
+        yield array[index[start : start + rows]]
+
+
+def at_once(array: Array) -> int:
+    """How many rows of an array make a chunk: of large images fewer than of small ones, so that memory stays flat."""
+    return max(1, CHUNK // max(1, array[:1].nbytes))

@@ -9,20 +9,28 @@ from typing import Literal
 import numpy as np
 
 from mnist import raw
-from mnist.dataset import Array, Statistics
+from mnist.dataset import Array, Numbers, Statistics
 from pipeline.errors import InputError
+
+CHANNELS = ("red", "green", "blue")
 
 
 def normalise(
-    source: Path, folder: Path, validation: int, seed: int, mean: float | Literal["auto"], std: float | Literal["auto"]
+    source: Path,
+    folder: Path,
+    validation: int,
+    seed: int,
+    mean: Numbers | Literal["auto"],
+    std: Numbers | Literal["auto"],
 ) -> Statistics:
     """Split the data set of `source`, write each split's arrays and `statistics.json` into `folder`.
 
     A data set's own validation images are used as such; else so many of the training images are held out.
     `auto` stands for the mean or standard deviation of the training split alone, so nothing is learnt from the rest.
-    Raises InputError if `validation` leaves nothing to train on.
+    Of images in colour each channel has its own. Raises InputError if `validation` leaves nothing to train on.
     """
     description, images, labels = raw.load(source)
+    check_channels(images["train"].shape[1:], mean=mean, std=std)
     splits = divided(labels, validation, seed)
     for split, (part, index) in splits.items():
         if len(index):
@@ -34,8 +42,8 @@ def normalise(
         classes=description.classes,
         handwriting=description.handwriting,
         image_shape=images["train"].shape[1:],
-        mean=fitted_mean if mean == "auto" else mean,
-        std=fitted_std if std == "auto" else std,
+        mean=per_channel(mean, fitted_mean),
+        std=per_channel(std, fitted_std),
         counts={
             split: {
                 name: int(count)
@@ -77,10 +85,30 @@ def check_validation(validation: int, count: int) -> None:
         )
 
 
-def check_spread(std: float) -> None:
+def check_channels(shape: tuple[int, ...], **chosen: Numbers | str) -> None:
+    """Raise InputError if a number for each channel is given for images, (height, width), that have one."""
+    for name, value in chosen.items():
+        if isinstance(value, list) and len(shape) == 2:
+            raise InputError(
+                f"params.yaml: normalise.{name}: a number for each channel, and the images are grey; set one number, "
+                "or dataset.channels to 3"
+            )
+
+
+def per_channel(chosen: Numbers | Literal["auto"], fitted: Numbers) -> Numbers:
+    """What a mean or standard deviation of params.yaml stands for: one number of grey images, three of colours."""
+    if chosen == "auto":
+        return fitted
+    return [chosen] * len(fitted) if isinstance(fitted, list) and isinstance(chosen, float) else chosen
+
+
+def check_spread(std: Numbers) -> None:
     """Raise InputError if pixels do not differ, so the standard deviation is 0."""
-    if std == 0:
-        raise InputError("normalise.std: auto: all training pixels are the same; set a number or fix the images")
+    if 0 in (each := std if isinstance(std, list) else [std]):
+        where = f" in {CHANNELS[each.index(0)]}" if len(each) > 1 else ""
+        raise InputError(
+            f"normalise.std: auto: all training pixels are the same{where}; set a number or fix the images"
+        )
 
 
 def gather(array: Array, index: Array, path: Path) -> None:
@@ -92,10 +120,22 @@ def gather(array: Array, index: Array, path: Path) -> None:
             out.write(chunk.tobytes())
 
 
-def moments(images: Array) -> tuple[float, float]:
-    """Mean and standard deviation of pixels in 0…1, the same on every machine as they are computed in integers."""
+def moments(images: Array) -> tuple[Numbers, Numbers]:
+    """Mean and standard deviation of pixels in 0…1, of colours by channel.
+
+    The same on every machine as they are computed in integers.
+    """
+    if images.ndim == 3:
+        return of_shades(images)
+    means, deviations = zip(*(of_shades(images[..., k]) for k in range(images.shape[3])), strict=True)
+    return list(means), list(deviations)
+
+
+def of_shades(images: Array) -> tuple[float, float]:
+    """Mean and standard deviation of one channel."""
     histogram = np.zeros(256, np.int64)
-    for start in range(0, len(images), raw.CHUNK):
-        histogram += np.bincount(images[start : start + raw.CHUNK].ravel(), minlength=256)
+    rows = raw.at_once(images)
+    for start in range(0, len(images), rows):
+        histogram += np.bincount(images[start : start + rows].ravel(), minlength=256)
     count, total, squares = (sum(value**power * n for value, n in enumerate(histogram.tolist())) for power in range(3))
     return total / (255 * count), math.sqrt(count * squares - total**2) / (255 * count)

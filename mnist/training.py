@@ -108,7 +108,7 @@ def steps(chosen: Hyperparameters, training: dataset.Split) -> int:
 
 
 def batches(images: Tensor, labels: Tensor, chosen: Hyperparameters) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch: every image once, in random order; uint8 (size, height, width) and int64 (size,), the last fewer."""
+    """One epoch: every image once, in random order; uint8 (size, …) and int64 (size,), of the last batch fewer."""
     device, size = images.device, chosen.batch_size
     order = torch.randperm(len(images)).to(device)
     moves = torch.randint(2 * chosen.shift + 1, (2, len(images) if chosen.shift else 0), dtype=torch.uint8).to(device)

@@ -14,6 +14,9 @@ SCALARS = (bool, int, float, type(None))
 WANTED = {  # in place of pydantic's words
     "model_type": "a section with its keys below it",
     "string_too_short": "the name of a file or folder",
+    "list_type": "a list of numbers",
+    "too_short": "a list of {min_length} numbers",
+    "too_long": "a list of {max_length} numbers",
 }
 NULL = "tag:yaml.org,2002:null"  # written out as `null`, not as nothing
 EXACT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -100,11 +103,17 @@ def describe(section: str, errors: list[ErrorDetails], schema: type[BaseModel]) 
     if first["type"] == "invalid_key":
         return f"{name}: a key should be a word{suggestion('', keys)}{also}"
     here = [error for error in errors if error["loc"][:1] == key]
-    wanted = " or ".join(WANTED.get(e["type"], e["msg"].removeprefix("Input should be ")) for e in here)
+    wanted = " or ".join(dict.fromkeys(map(expected, here)))
     given = first["input"]
     words = literals(schema.model_fields[str(key[0])].annotation) if key else []
     meant = suggestion(given, words, "") if isinstance(given, str) else ""
     return f"{name}: should be {wanted}, not {shown(given)}{meant}{also}"
+
+
+def expected(error: ErrorDetails) -> str:
+    """What a value should be, by one of pydantic's errors."""
+    ours = WANTED.get(error["type"])
+    return ours.format(**error.get("ctx", {})) if ours else error["msg"].removeprefix("Input should be ")
 
 
 def shown(value: Any) -> str:

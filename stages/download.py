@@ -5,7 +5,7 @@ python -m stages.download
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -30,8 +30,17 @@ class Dataset(params.Section):
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     seed: params.Seed = 0
     size: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=2, max_length=2)] | None = None
-    channels: Literal[1] | None = None
+    channels: Literal[1, 3] | None = None
     first_label: Annotated[int, Field(ge=0, le=255)] = 0
+
+    @model_validator(mode="after")
+    def handwriting_is_grey(self) -> Self:
+        if self.channels == 3 and self.handwriting:
+            raise ValueError(
+                "handwriting is prepared in grey, and channels is 3; set dataset.handwriting to false for other "
+                "pictures, or dataset.channels to 1"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

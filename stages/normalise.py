@@ -10,14 +10,17 @@ from pydantic import Field
 
 from pipeline import params, stage
 
+Mean = Annotated[float, Field(ge=0, le=1)]
+Deviation = Annotated[float, Field(gt=0, le=1)]
+
 
 class Normalise(params.Section):
     """The section `normalise` of params.yaml."""
 
     validation: Annotated[int, Field(ge=0)]
     seed: params.Seed
-    mean: Annotated[float, Field(ge=0, le=1)] | Literal["auto"]
-    std: Annotated[float, Field(gt=0, le=1)] | Literal["auto"]
+    mean: Mean | Literal["auto"] | Annotated[list[Mean], Field(min_length=3, max_length=3)]
+    std: Deviation | Literal["auto"] | Annotated[list[Deviation], Field(min_length=3, max_length=3)]
 
 
 def normalise() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 import mnist.raw
 from mnist import idx, splits
 from mnist.formats import classes, photos, recognise, sources
-from mnist.formats.parts import Options, grey
+from mnist.formats.parts import Options, in_channels
 from tests.cases.own_data import IMAGES, LABELS, MED, TURNED, csv, file, npz, png
 from tests.cases.own_data import photos as make_photos
 from tests.conftest import Project, first_of_mnist, write_small
@@ -240,7 +240,9 @@ RGB = np.random.RandomState(1).randint(0, 256, (8, 8, 3)).astype(np.uint8)
 
 
 def test_grey_of_an_array_is_what_pillow_makes_of_it() -> None:
-    assert np.array_equal(grey(RGB[None], Options(channels=1), str)[0], np.asarray(Image.fromarray(RGB).convert("L")))
+    assert np.array_equal(
+        in_channels(RGB[None], Options(channels=1), str)[0], np.asarray(Image.fromarray(RGB).convert("L"))
+    )
 
 
 def test_to_shrink_is_to_take_the_mean_of_areas_and_sizes_are_height_and_width(tmp_path: Path) -> None:
@@ -298,7 +300,7 @@ def test_look_names_several_sizes_colour_and_labels_that_do_not_count_from_0(odd
     file("own/test/b/wide.png", png(RGB[:, :6]))(odd.path)
     lines = json.loads(odd.mnist("look", "own", "--json"))["odd"]
     assert lines[0].startswith("pictures of 2 sizes, 20 of 21 of 8×8; dataset.size is")
-    assert lines[1] == "own/test/b/wide.png: in colour; set dataset.channels to 1 to make all grey"
+    assert lines[1] == "own/test/b/wide.png: in colour; set dataset.channels to 3 to keep it, or to 1 to make all grey"
     file("own.npz", npz(y_train=LABELS + 1, y_test=LABELS[:8] + 1))(odd.path)
     (line,) = [line for line in json.loads(odd.mnist("look", "own.npz", "--json"))["odd"] if "labels" in line]
     assert line == "labels count from 1; add `first_label: 1` to dataset in params.yaml"

@@ -243,7 +243,7 @@ def test_clear_corners_of_paper_are_paper() -> None:
     opacity = Image.new("L", (280, 280))
     ImageDraw.Draw(opacity).rounded_rectangle((0, 0, 279, 279), 60, 255)
     image = Image.merge("LA", (drawn(SEVEN, paper=240), opacity))
-    assert pictures.grey(image, SHAPE)[0, 0] == pytest.approx(240)
+    assert pictures.pixels(image, SHAPE)[0, 0] == pytest.approx(240)
     assert likeness(handwriting.prepare(image, SHAPE), handwriting.prepare(drawn(SEVEN), SHAPE)) > 0.99
 
 

@@ -19,6 +19,7 @@ repeated = settings(max_examples=200, deadline=None, suppress_health_check=[Heal
 images_or_labels = st.one_of(
     arrays.arrays(np.uint8, st.tuples(st.integers(1, 50))),
     arrays.arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(1, 30), st.integers(1, 30))),
+    arrays.arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(1, 30), st.integers(1, 30), st.just(3))),
 )
 
 
@@ -26,7 +27,7 @@ images_or_labels = st.one_of(
 @repeated
 def test_what_is_written_is_read_back(tmp_path: Path, array: np.ndarray) -> None:
     idx.write(tmp_path / "written", array)
-    assert np.array_equal(idx.read(tmp_path / "written", array.ndim), array)
+    assert np.array_equal(idx.read(tmp_path / "written", min(array.ndim, 3)), array)
 
 
 @given(images_or_labels, st.booleans())
@@ -36,7 +37,7 @@ def test_unpacking_gives_the_plain_file(tmp_path: Path, array: np.ndarray, zippe
     plain = (tmp_path / "written").read_bytes()
     source = tmp_path / ("source.gz" if zipped else "source")
     source.write_bytes(gzip.compress(plain, mtime=0) if zipped else plain)
-    idx.unpack(source, tmp_path / "unpacked", array.ndim)
+    idx.unpack(source, tmp_path / "unpacked", min(array.ndim, 3))
     assert (tmp_path / "unpacked").read_bytes() == plain
 
 
@@ -44,6 +45,7 @@ def test_unpacking_gives_the_plain_file(tmp_path: Path, array: np.ndarray, zippe
 @example(struct.pack(">II", 0x801, 2) + b"ab", 1, False)
 @example(struct.pack(">II", 0x901, 2) + b"ab", 1, False)
 @example(struct.pack(">IIII", 0x803, 1, 1, 2) + b"ab", 3, True)
+@example(struct.pack(">IIIII", 0x804, 1, 1, 1, 3) + b"abc", 3, True)
 @repeated
 def test_any_bytes_are_refused_or_copied_whole(tmp_path: Path, content: bytes, dimensions: int, zipped: bool) -> None:
     source = tmp_path / ("any.gz" if zipped else "any")
@@ -57,9 +59,11 @@ def test_any_bytes_are_refused_or_copied_whole(tmp_path: Path, content: bytes, d
     if refusal:
         assert refusal.startswith(str(source))
         return
-    head = struct.unpack(f">{1 + dimensions}I", content[: 4 + 4 * dimensions])
-    assert head[0] == 0x800 + dimensions
-    assert len(content) == 4 + 4 * dimensions + math.prod(head[1:])
+    found = content[3]
+    assert found in ((1,) if dimensions == 1 else (3, 4))
+    head = struct.unpack(f">{1 + found}I", content[: 4 + 4 * found])
+    assert head[0] == 0x800 + found
+    assert len(content) == 4 + 4 * found + math.prod(head[1:])
     assert (tmp_path / "unpacked").read_bytes() == content
 
 
@@ -70,7 +74,8 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path, array: np.ndarray, data:
     idx.write(path, array)
     whole = path.read_bytes()
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
-    for reader in (lambda: idx.read(path, array.ndim), lambda: idx.unpack(path, tmp_path / "out", array.ndim)):
+    kind = min(array.ndim, 3)
+    for reader in (lambda: idx.read(path, kind), lambda: idx.unpack(path, tmp_path / "out", kind)):
         with pytest.raises(InputError, match="cut"):
             reader()
 
@@ -113,7 +118,17 @@ def idx_file(*header: int, content: bytes = b"") -> bytes:
         (idx_file(0x801, 2, 0, 0), 3, "an IDX file of labels, where images are expected; is it the right file?"),
         (idx_file(0x901, 2, 0), 1, "an IDX file of signed bytes, where labels are expected in unsigned bytes; save it"),
         (idx_file(0xD03, 2, 1, 1), 3, "an IDX file of 32-bit floats, where images are expected in unsigned bytes; "),
-        (idx_file(0x804, 2, 1, 1), 3, "an IDX file of four dimensions, as of images in colour, where images are "),
+        (idx_file(0x804, 2, 1, 1), 3, "16 bytes are too few for the header of an IDX file; fetch it again"),
+        (idx_file(0x804, 2, 1, 1, 3), 1, "an IDX file of images in colour, where labels are expected; is it the right"),
+        *(
+            (
+                idx_file(0x804, 2, 1, 1, n),
+                3,
+                f"its header says {n} numbers a pixel, where 3 are possible, for red, green ",
+            )
+            for n in (0, 1, 2, 4)
+        ),
+        (idx_file(0x804, 1, 7, 4097, 3), 3, "its header says images of 7×4097 pixels, where 1 to 4096 a side are"),
         (idx_file(0x802, 2, 1, 1), 3, "an IDX file of 2 dimensions, where images are expected; is it the right file?"),
         (idx_file(0x10000803, 2, 1, 1), 3, "starts with 0x10000803 where an IDX file of images starts with 0x00000803"),
         (idx_file(0x801, 0), 1, "holds nothing, its header says 0; fetch it again"),

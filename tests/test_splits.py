@@ -161,12 +161,18 @@ def test_normalised_data_that_are_damaged_are_named_with_the_remedy(
     assert dataset.array(tmp_path / "test_labels.npy").shape == (300,)
 
 
-@pytest.mark.parametrize("count", [1, mnist.raw.CHUNK - 1, mnist.raw.CHUNK, 2 * mnist.raw.CHUNK + 1])
-def test_more_images_than_fit_into_memory_at_a_time_make_no_difference(count: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [(3, 2), (1, 2, 3)])
+@pytest.mark.parametrize("count", [1, 9_999, 10_000, 20_001])
+def test_more_images_than_fit_into_memory_at_a_time_make_no_difference(
+    count: int, shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mnist.raw, "CHUNK", 10_000 * 6)
     random = np.random.RandomState(0)
-    images = random.randint(0, 256, (count, 3, 2)).astype(np.uint8)
+    images = random.randint(0, 256, (count, *shape)).astype(np.uint8)
     images[:10] = 0
-    assert splits.moments(images) == pytest.approx((images.mean() / 255, images.std() / 255), rel=1e-12)
+    whole = images.reshape(-1, *shape[2:])
+    for found, expected in zip(splits.moments(images), (whole.mean(0) / 255, whole.std(0) / 255), strict=True):
+        assert found == pytest.approx(expected.tolist() if shape[2:] else expected.item(), rel=1e-12)
     index = random.permutation(count)
     splits.gather(images, index, tmp_path / "gathered.npy")
     assert np.array_equal(np.load(tmp_path / "gathered.npy"), images[index])

@@ -70,7 +70,7 @@ def beginning(path: Path) -> bytes:
 
 
 def from_idx(path: Path) -> "Array":
-    """The images of an IDX file, plain or gzipped, uint8 (n, height, width)."""
+    """The images of an IDX file, plain or gzipped, uint8 (n, height, width) or (n, height, width, 3)."""
     from mnist import idx
 
     if path.suffix != ".gz":

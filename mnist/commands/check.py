@@ -78,6 +78,7 @@ def look(chosen: settings.Settings) -> Iterator[str]:
         found = sources.copy(Path(chosen.dataset.path), folder, options=download.options(chosen.dataset))
         every = raw.arrays(folder)[0]
         images = every["train"]
+        splits.check_channels(images.shape[1:], mean=chosen.normalise.mean, std=chosen.normalise.std)
         if "validation" not in every:
             splits.check_validation(chosen.normalise.validation, len(images))
         if chosen.normalise.std == "auto":
@@ -85,7 +86,7 @@ def look(chosen: settings.Settings) -> Iterator[str]:
         if chosen.train.model == "cnn":
             from mnist import models  # seconds, for torch
 
-            models.check_size(*images.shape[1:])
+            models.check_size(*images.shape[1:3])
         yield f"{chosen.dataset.path}: {len(images):,} training images, ok"
         if every.keys() == found.parts.keys():  # else its test images are some of its own
             yield from (line for line in oddities.repeated(found, every) if oddities.LEAKAGE in line)

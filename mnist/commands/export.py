@@ -40,7 +40,7 @@ def export(
         str, typer.Option(help="Take the model of a commit, tag, branch or experiment.")
     ] = trained.WORKSPACE,
 ) -> None:
-    """Write the model as ONNX: raw pixels, uint8 (n, height, width), to logits, float32 (n, classes).
+    """Write the model as ONNX: raw pixels, uint8 (n, height, width) or (n, height, width, 3), to logits, (n, classes).
 
     It is held against the model on the test images before it gets its name. Needs onnx and onnxruntime.
 
@@ -103,7 +103,7 @@ def without_order(model: "nn.Module") -> "nn.Module":
 
 
 def to_compare(description: "Description") -> tuple[Array, str]:
-    """Images for the model, uint8 (n, height, width), and what they are: the test images, if they are of its kind."""
+    """Images for the model, uint8 (n, …), and what they are: the test images, if they are of its kind."""
     from mnist import models
 
     try:

@@ -26,6 +26,7 @@ LARGE = 64  # pixels that small images are enlarged to
 def look(
     path: Annotated[Path, typer.Argument(help="A file or folder, as dataset.path takes it.")],
     size: Annotated[tuple[int, int] | None, typer.Option(help="Height and width to bring images to.")] = None,
+    colour: Annotated[bool, typer.Option("--colour", help="Give images three channels, as channels: 3 does.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     picture: Annotated[
         Path | None, typer.Option(help=f"Draw the first {DRAWN} images as PNG.", callback=console.writable)
@@ -40,7 +41,7 @@ def look(
     """
     home = files.temporary()
     with files.locked(home / "look.lock", "look"), files.scratch(home / "look.partial") as folder:
-        found, images, labels, odd = read(path, folder, size)
+        found, images, labels, odd = read(path, folder, size, colour)
         facts = summary(path, found, images, labels)
         odd += oddities.of(found, images, labels)
         if picture:
@@ -48,11 +49,13 @@ def look(
     print(json.dumps({**facts, "odd": odd}, indent=2, ensure_ascii=False) if as_json else text(facts, odd))
 
 
-def read(path: Path, folder: Path, size: tuple[int, int] | None) -> tuple["Found", "Arrays", "Arrays", list[str]]:
+def read(
+    path: Path, folder: Path, size: tuple[int, int] | None, colour: bool
+) -> tuple["Found", "Arrays", "Arrays", list[str]]:
     """The data set at a path, converted into a folder as it is: its images and labels, and what is odd so far."""
     from mnist import idx, raw
     from mnist.formats import recognise
-    from mnist.formats.parts import IN_COLOUR, Options
+    from mnist.formats.parts import COLOUR, IN_COLOUR, Options
     from mnist.formats.parts import size as sized
     from stages import download
 
@@ -66,14 +69,14 @@ def read(path: Path, folder: Path, size: tuple[int, int] | None) -> tuple["Found
             f"pictures of {len(sizes):,} sizes, {most:,} of {sum(sizes.values()):,} of {height}×{width}; dataset.size "
             "is the one that all are brought to"
         )
-    options = Options(size=size, processes=download.cores())
+    options = Options(size=size, channels=COLOUR if colour else None, processes=download.cores())
     try:
         write(found, folder, options)
     except InputError as error:
         if IN_COLOUR not in str(error):
             raise
         odd.append(str(error))
-        write(found, folder, dataclasses.replace(options, channels=1))
+        write(found, folder, dataclasses.replace(options, channels=COLOUR))
     images = {split: idx.read(folder / raw.ALL_IMAGES[split], 3) for split in found.parts}
     labels = {split: idx.read(folder / raw.ALL_LABELS[split], 1) for split in found.parts}
     for split in found.parts:
@@ -107,6 +110,8 @@ def summary(path: Path, found: "Found", images: dict[str, Any], labels: dict[str
     """The facts that `--json` prints."""
     import numpy as np
 
+    from mnist.formats.parts import COLOUR
+
     first = next(iter(images.values()))
     highest = max(int(each.max()) for each in labels.values())
     names = found.classes or [str(k) for k in range(highest + 1)]
@@ -115,7 +120,8 @@ def summary(path: Path, found: "Found", images: dict[str, Any], labels: dict[str
         "path": str(path),
         "form": found.form,
         "images": {split: len(each) for split, each in images.items()},
-        "size": list(first.shape[1:]),
+        "size": list(first.shape[1:3]),
+        "channels": COLOUR if first.ndim == 4 else 1,
         "pixels": [min(int(each.min()) for each in images.values()), max(int(each.max()) for each in images.values())],
         "classes": {name: {split: counts[split][k] for split in counts} for k, name in enumerate(names)},
     }
@@ -127,7 +133,8 @@ def text(facts: dict[str, Any], odd: list[str]) -> str:
     counts = ", ".join(f"{count:,} {split}" for split, count in facts["images"].items())
     height, width = facts["size"]
     low, high = facts["pixels"]
-    lines = [f"{facts['path']}: {facts['form']}; {counts} images of {height}×{width}, grey, pixels {low} to {high}", ""]
+    kind = f"images of {height}×{width}, {'grey' if facts['channels'] == 1 else 'in colour'}, pixels {low} to {high}"
+    lines = [f"{facts['path']}: {facts['form']}; {counts} {kind}", ""]
     room = max(5, *(len(name) for name in facts["classes"]))
     lines.append(f"{'class':{room}}" + "".join(f"  {split:>10}" for split in splits))
     for name, each in facts["classes"].items():
@@ -141,8 +148,8 @@ def draw(images: "Array") -> bytes:
     from PIL import Image
 
     first = np.asarray(images[:DRAWN])
-    height, width = first.shape[1:]
-    sheet = np.full((-(-len(first) // COLUMNS) * (height + 2), COLUMNS * (width + 2)), 128, np.uint8)
+    height, width, *channels = first.shape[1:]
+    sheet = np.full((-(-len(first) // COLUMNS) * (height + 2), COLUMNS * (width + 2), *channels), 128, np.uint8)
     for k, image in enumerate(first):
         row, column = divmod(k, COLUMNS)
         sheet[row * (height + 2) + 1 :, column * (width + 2) + 1 :][:height, :width] = image

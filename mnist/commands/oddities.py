@@ -19,7 +19,7 @@ CHUNK = 10_000  # images
 
 
 def of(found: "Found", images: Arrays, labels: Arrays) -> list[str]:
-    """A line for each kind of oddity of the images, uint8 (n, height, width), and labels of all splits."""
+    """A line for each kind of oddity of the images, uint8 (n, …), and labels of all splits."""
     return [*of_labels(found, labels), *of_images(found, images)]
 
 

@@ -30,7 +30,7 @@ LONGEST = 20  # letters of a file's name in a picture
 
 
 class Answer(NamedTuple):
-    """What a model says of one picture: uint8 (height, width), float32 (classes,)."""
+    """What a model says of one picture: uint8 (height, width) or (height, width, 3), float32 (classes,)."""
 
     name: str
     image: "Array"
@@ -125,7 +125,7 @@ def answers(found: Sequence[Picture], model: "nn.Module", description: "Descript
 
 
 def probabilities(model: "nn.Module", images: "Sequence[Array]") -> "Array":
-    """Class probabilities, float32 (n, classes), of images as the model takes them, uint8 (height, width).
+    """Class probabilities, float32 (n, classes), of images as the model takes them, uint8 of its `image_shape`.
 
     They do not depend on which images are computed together: libraries choose how to add up by the size of a batch, so
     that is always the same, and blank images fill up the last one.

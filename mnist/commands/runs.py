@@ -73,7 +73,7 @@ def check_comparable(a: Run, b: Run) -> None:
 
 
 def test_images(name: str) -> Array:
-    """The test images of a run, uint8 (n, height, width)."""
+    """The test images of a run, uint8 (n, height, width) or (n, height, width, 3)."""
     return test_array(name, "images")
 
 

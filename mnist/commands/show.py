@@ -43,7 +43,7 @@ def of(file: Path) -> dict[str, Any]:
     }
 
 
-def layers(model: "nn.Module", shape: tuple[int, int]) -> list[dict[str, Any]]:
+def layers(model: "nn.Module", shape: tuple[int, ...]) -> list[dict[str, Any]]:
     """Each layer's kind, the shape of its output for one image, and how many parameters it has."""
     import torch
     from torch import nn
@@ -77,8 +77,9 @@ def commits(inputs: str) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
     """What is known of a model as lines of text."""
-    height, width = found["image_shape"]
-    yield f"{found['file']}: {found['model']}, {found['size']:,} parameters, for images of {height}×{width} pixels"
+    height, width, *channels = found["image_shape"]
+    images = f"images of {height}×{width} pixels" + " in colour" * len(channels)
+    yield f"{found['file']}: {found['model']}, {found['size']:,} parameters, for {images}"
     yield ""
     yield "layer           output  parameters"
     for layer in found["layers"]:

@@ -39,14 +39,14 @@ class Model(BaseModel):
 
 
 class Answer(BaseModel):
-    """What a model makes of a picture: `image` is what it was given, grey values by row."""
+    """What a model makes of a picture: `image` is what it was given, by row, each pixel a grey value or three."""
 
     fingerprint: str
     predicted: str
     probability: float
     unsure: bool
     probabilities: dict[str, float]
-    image: list[list[int]]
+    image: list[list[int]] | list[list[list[int]]]
 
 
 def application(host: str) -> FastAPI:

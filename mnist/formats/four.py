@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mnist import idx
-from mnist.formats.parts import BATCH, Batch, Found, Options, Part, as_bytes, written
+from mnist.formats.parts import BATCH, COLOUR, Batch, Found, Options, Part, as_bytes, written
 from mnist.raw import IMAGES, LABELS
 from pipeline.errors import InputError
 
@@ -77,16 +77,18 @@ def write(source: Path, source_labels: Path, turned: bool, images: Path, labels:
     """Unpack two files, and change what the options and their names say."""
     idx.unpack(source, images, 3)
     shape = idx.read(images, 3).shape[1:]
-    if turned or (options.size and shape != options.size):
+    as_wanted = (len(shape) == 3) == (options.channels == COLOUR) and options.size in (None, shape[:2])
+    if turned or not as_wanted:
         plain = images.with_name(f".{images.name}.plain")
         images.rename(plain)
         found = idx.read(plain, 3)
-        upright: Any = found.transpose(0, 2, 1) if turned else found
+        upright: Any = found.swapaxes(1, 2) if turned else found
         batches = (
             Batch(upright[k : k + BATCH], np.zeros(len(upright[k : k + BATCH]), np.uint8))
             for k in range(0, len(found), BATCH)
         )
-        idx.write_all(images, written(batches, [], partial(called, source), Options(size=options.size)))
+        wanted = Options(size=options.size, channels=options.channels)
+        idx.write_all(images, written(batches, [], partial(called, source), wanted))
         plain.unlink()
     if columns := qmnist(source_labels):
         found = columns_of(source_labels, *columns)

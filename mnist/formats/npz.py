@@ -136,7 +136,7 @@ def batches(path: Path, images: str, labels: str, options: Options) -> Iterator[
     with opened(path) as archive, archive.open(f"{labels}.npy") as first, archive.open(f"{images}.npy") as second:
         of_labels, of_images = read_header(first, path, labels), read_header(second, path, images)
         rows = of_images.shape[1:]
-        shape = shape_of(rows[0], options.size, f"{path}: {images}") if len(rows) == 1 else rows
+        shape = shape_of(rows[0], options, f"{path}: {images}") if len(rows) == 1 else rows
         shape = shape[:2] if shape[2:] == (1,) else shape
         for start in range(0, of_images.shape[0], BATCH):
             count = min(BATCH, of_images.shape[0] - start)

@@ -3,6 +3,7 @@
 Whatever the size of a data set, it goes through memory in batches.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +18,8 @@ from mnist.dataset import Array
 from pipeline.errors import InputError
 
 BATCH = 1000  # images
-IN_COLOUR = "in colour; set dataset.channels to 1 to make all grey"
+COLOUR = 3  # channels: red, green, blue
+IN_COLOUR = "in colour; set dataset.channels to 3 to keep it, or to 1 to make all grey"
 MOST_CLASSES = 256  # as labels are bytes
 LUMA = (19595, 38470, 7471)  # of 65,536: the shares of red, green and blue in a grey, as Pillow has them
 
@@ -26,7 +28,8 @@ LUMA = (19595, 38470, 7471)  # of 65,536: the shares of red, green and blue in a
 class Options:
     """What params.yaml says of data other than MNIST's own files. `size`: height and width, None to leave them.
 
-    `channels`: 1 makes colours grey, None refuses them. `processes`: how many read pictures; no result depends on it.
+    `channels`: 3 keeps colours, and gives grey images three equal channels; 1 makes colours grey, None refuses them.
+    `processes`: how many read pictures; no result depends on it.
     """
 
     test_share: float = 0.2
@@ -84,7 +87,7 @@ def written(
     """The images of batches as they are to be, all of one size; their labels are added to `kept`."""
     count, shape = 0, None
     for batch in batches:
-        images = resized(grey(batch.images, options, partial(shifted, name, count)), options.size)
+        images = resized(in_channels(batch.images, options, partial(shifted, name, count)), options.size)
         shape = shape or images.shape[1:]
         if images.shape[1:] != shape:
             raise InputError(
@@ -124,8 +127,13 @@ def check_labels(dtype: Any, shape: tuple[int, ...], place: str) -> None:
         raise InputError(f"{place}: an array of {shape} where (n,) is expected; save one label an image")
 
 
-def grey(images: Array, options: Options, name: Callable[[int], str]) -> Array:
-    """Images without colour; raises InputError for those that have some if nothing says that they may lose it."""
+def in_channels(images: Array, options: Options, name: Callable[[int], str]) -> Array:
+    """Images (n, height, width, 3) if colours are kept, else (n, height, width).
+
+    Raises InputError for those that have colours if nothing says whether they keep them.
+    """
+    if options.channels == COLOUR:
+        return images if images.ndim == 4 else np.stack([images] * COLOUR, 3)
     if images.ndim == 3:
         return images
     red, green, blue = (images[..., k] for k in range(3))
@@ -139,7 +147,7 @@ def grey(images: Array, options: Options, name: Callable[[int], str]) -> Array:
 
 def resized(images: Array, shape: tuple[int, int] | None) -> Array:
     """Images in another size, whatever their proportions: the mean of areas to shrink, else bicubic."""
-    if shape is None or images.shape[1:] == shape:
+    if shape is None or images.shape[1:3] == shape:
         return images
     return np.stack([shrunk(Image.fromarray(image), shape) for image in images])
 
@@ -151,14 +159,19 @@ def shrunk(image: Image.Image, shape: tuple[int, int]) -> Array:
     return np.asarray(image.resize((shape[1], shape[0]), way))
 
 
-def shape_of(pixels: int, wanted: tuple[int, int] | None, place: str) -> tuple[int, int]:
-    """Height and width of an image that comes as a row of pixels: `wanted` if that has so many, else a square."""
-    if wanted and wanted[0] * wanted[1] == pixels:
-        return wanted
-    side = round(pixels**0.5)
-    if side * side != pixels or not pixels:
-        raise InputError(f"{place}: {pixels:,} pixels are no square; set dataset.size to height and width")
-    return side, side
+def shape_of(pixels: int, options: Options, place: str) -> tuple[int, ...]:
+    """The shape of an image that comes as a row of pixels: dataset.size if it has so many, else a square.
+
+    If colours are kept, three numbers may be a pixel: red, green and blue, before those of the next one.
+    """
+    kinds: list[tuple[int, ...]] = [(COLOUR,), ()] if options.channels == COLOUR else [()]
+    for channels in kinds:
+        side = math.isqrt(pixels // math.prod(channels))
+        for shape in (options.size, (side, side)):
+            if shape and pixels and math.prod((*shape, *channels)) == pixels:
+                return (*shape, *channels)
+    colours = ", and dataset.channels to 3 if they are colours" * (kinds == [()] and pixels % COLOUR == 0)
+    raise InputError(f"{place}: {pixels:,} pixels are no square; set dataset.size to height and width{colours}")
 
 
 def size(shape: tuple[int, ...]) -> str:

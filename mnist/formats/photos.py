@@ -11,13 +11,13 @@ from PIL import Image, ImageOps
 
 from mnist import pictures
 from mnist.dataset import Array
-from mnist.formats.parts import IN_COLOUR, Options, shrunk
+from mnist.formats.parts import COLOUR, IN_COLOUR, Options, shrunk
 from pipeline.errors import InputError
 
 AT_A_TIME = 250  # pictures that a process reads before it answers
 WORTH_IT = 2000  # pictures: for fewer, starting processes takes longer than it saves
 ORIENTATION = 0x0112  # EXIF's tag; above 4 a picture lies on its side
-GREY, COLOUR = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr", "HSV", "LAB")
+GREY, OTHERS = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr", "HSV", "LAB")
 ALPHA = {"LA": "L", "PA": "RGB", "RGBA": "RGB", "La": "L", "RGBa": "RGB"}
 DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # whole numbers of more than 8 bits
 
@@ -104,10 +104,12 @@ def pixels(picture: Image.Image, options: Options) -> Array:
         picture = opaque(picture)
     elif mode == "1":
         picture = picture.convert("L")
-    elif mode not in (*GREY, *COLOUR):
+    elif mode not in (*GREY, *OTHERS):
         raise InputError(f"a picture of mode {mode}; save it in 8 bits")
-    if picture.mode != "L":
-        picture = without_colour(picture if picture.mode == "RGB" else picture.convert("RGB"), options)
+    if options.channels == COLOUR:
+        picture = picture.convert("RGB")
+    elif picture.mode != "L":
+        picture = without_colour(picture.convert("RGB"), options)
     if options.size and (picture.height, picture.width) != options.size:
         return shrunk(picture, options.size)
     return np.asarray(picture)
@@ -129,7 +131,7 @@ def opaque(picture: Image.Image) -> Image.Image:
 
 
 def without_colour(picture: Image.Image, options: Options) -> Image.Image:
-    """A picture in grey. Raises InputError for one in colour if nothing says that it may lose it."""
+    """A picture in grey. Raises InputError for one in colour if nothing says whether it keeps that."""
     if options.channels is None:
         red, green, blue = (np.asarray(picture.getchannel(k)) for k in range(3))
         if not (np.array_equal(red, green) and np.array_equal(green, blue)):

@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from mnist.dataset import Array
-from mnist.formats.parts import BATCH, Batch, Found, Options, shape_of, streamed
+from mnist.formats.parts import BATCH, Batch, Found, Options, shape_of, size, streamed
 from mnist.idx import GZIP, LARGEST_SIDE
 from pipeline.errors import InputError
 
@@ -126,9 +126,9 @@ def is_number(cell: bytes) -> bool:
 
 def batches(path: Path, found: Layout, options: Options) -> Iterator[Batch]:
     """The images and labels of a file's rows."""
-    height, width = shape_of(found.cells - 1, options.size, f"{path}: line 1")
-    if max(height, width) > LARGEST_SIDE:
-        raise InputError(f"{path}: {height}×{width} pixels, where {LARGEST_SIDE} a side are possible; make them fewer")
+    shape = shape_of(found.cells - 1, options, f"{path}: line 1")
+    if max(shape) > LARGEST_SIDE:
+        raise InputError(f"{path}: {size(shape)} pixels, where {LARGEST_SIDE} a side are possible; make them fewer")
     with opened(path) as stream:
         rows = lines(stream, path)
         number = 1 + found.header
@@ -145,7 +145,7 @@ def batches(path: Path, found: Layout, options: Options) -> Iterator[Batch]:
                     f"{path}: line {number - len(some) + row:,}, cell {cell:,}: {pixels[row, column]} is no shade "
                     "from 0 to 255; fix it"
                 )
-            yield Batch(pixels.astype(np.uint8).reshape(-1, height, width), table[:, found.label])
+            yield Batch(pixels.astype(np.uint8).reshape(-1, *shape), table[:, found.label])
 
 
 def numbers(some: list[bytes], found: Layout, path: Path, number: int) -> Array:

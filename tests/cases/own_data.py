@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.cases import CHECK, DOWNLOAD, Case
+from tests.cases import CHECK, DOWNLOAD, NORMALISE, Case
 from tests.harms import Harm, given, gone, in_turn
 
 RANDOM = np.random.RandomState(0)
 IMAGES = RANDOM.randint(0, 256, (40, 8, 8)).astype(np.uint8)
 LABELS = np.arange(40, dtype=np.uint8) % 4
+RGB = np.random.RandomState(1).randint(0, 256, (40, 8, 8, 3)).astype(np.uint8)
 FRACTIONS = [0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 GOOD = {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES[:8], "y_test": LABELS[:8]}
 MED = {
@@ -179,7 +180,8 @@ OF_CSV = [
     own("CSV with a label of 300", csv() + ",".join(["300", *["0"] * 64]), "own.csv, line 42: label 300 is beyond the 256 .*; fix"),
     own("CSV with an empty line", table(lambda text: text.replace("\n2,", "\n\n2,", 1)), "line 4 is empty; remove", "own.csv"),
     own("CSV of 70,000 columns", ",".join(["1"] * 70_000) + "\n", "line 1: 69,999 pixels are no square; set dataset.size"),
-    own("CSV of columns that are no square", "label,a,b\n1,2,3\n", "2 pixels are no square; set dataset.size"),
+    own("CSV of columns that are no square", "label,a,b\n1,2,3\n", "2 pixels are no square; set dataset.size to height and width$"),
+    own("CSV of columns that may be colours", "label,r,g,b\n1,2,3,4\n", "3 pixels are no square; set dataset.size to height and width, and dataset.channels to 3 if"),
     own("CSV of one column", "label\n1\n", "line 1 has no cells with commas between them; is it the right file"),
     own("CSV without a label", csv().replace("label", "id"), "no column called label or .* in its header; name it so"),
     own("CSV with two labels", csv().replace("pixel7", "class", 1), "line 1 names 2 columns label or .*; leave one"),
@@ -224,9 +226,11 @@ OF_PICTURES = [
     own("pictures by class in a folder of the folder", in_turn(photos, lambda root: [(root / "up").mkdir(), (root / "own").rename(root / "up/own")]), "up: holds no data set that is known here, but own/; set dataset.path to up/own", "up"),
 ]  # fmt: skip
 SMALL = struct.pack(">IIII", 0x803, 40, 8, 8) + IMAGES.tobytes(), struct.pack(">II", 0x801, 40) + LABELS.tobytes()
+IN_COLOUR = struct.pack(">IIIII", 0x804, 40, 8, 8, 3) + RGB.tobytes()
 OF_IDX = [
     own("IDX files of floats", idx_files(struct.pack(">IIII", 0xD03, 40, 8, 8) + bytes(40 * 64 * 4), SMALL[1]), "train-images.idx3-ubyte: an IDX file of 32-bit floats, where images .*; save it as uint8"),
-    own("IDX files in colour", idx_files(struct.pack(">IIIII", 0x804, 40, 8, 8, 3) + bytes(40 * 64 * 3), SMALL[1]), "an IDX file of four dimensions, as of images in colour, where images are expected; make"),
+    *(own(f"IDX files of {n} channels", idx_files(struct.pack(">IIIII", 0x804, 40, 8, 8, n) + bytes(40 * 64 * n), SMALL[1]), f"train-images.idx3-ubyte: its header says {n} numbers a pixel, where 3 .*; save it so") for n in (1, 2, 4)),
+    own("IDX files in colour, cut", idx_files(IN_COLOUR[:-1], SMALL[1]), "train-images.idx3-ubyte: ends 1 bytes before the 7,680 its header promises; fetch"),
     own("IDX labels of integers", idx_files(SMALL[0], struct.pack(">II", 0xC01, 40) + bytes(160)), "train-labels.idx1-ubyte: an IDX file of 32-bit integers, where labels .*; save"),
     own("IDX labels like QMNIST's, cut", idx_files(SMALL[0], struct.pack(">III", 0xC02, 40, 8) + bytes(1279)), "train-labels.idx1-ubyte: ends [0-9]+ bytes before the 40 rows its header promises; fetch"),
     own("IDX labels like QMNIST's, too long", idx_files(SMALL[0], struct.pack(">III", 0xC02, 40, 8) + bytes(1281)), "goes on after the 40 rows its header promises; fetch"),
@@ -255,9 +259,17 @@ OWN_DATA = [
     downloaded("labels that do not count from there", file("own.npz", npz()), r"own.npz: x_train\[0\]: label 0 is below dataset.first_label, 1; set",
                (KEYS, "first_label: 1\n  handwriting: true "), path="own.npz"),
     downloaded("pictures in colour", with_photo(png(RANDOM.randint(0, 255, (8, 8, 3)).astype(np.uint8))),
-               "own/b/odd.png: in colour; set dataset.channels to 1 to make all grey"),
+               "own/b/odd.png: in colour; set dataset.channels to 3 to keep it, or to 1 to make all grey"),
+    downloaded("an npz in colour", file("own.npz", npz(x_train=RGB)), r"own.npz: x_train\[0\]: in colour; set dataset.channels to 3", path="own.npz"),
+    downloaded("IDX files in colour", idx_files(IN_COLOUR, SMALL[1]), r"own/train-images.idx3-ubyte\[0\]: in colour; set dataset.channels to 3"),
+    downloaded("handwriting in colour", with_photo(png()), "dataset: handwriting is prepared in grey, and channels is 3; set dataset.handwriting to false", (KEYS, "channels: 3\n  handwriting: true ")),
+    *(Case(f"three {name} for grey images", command, given(f"{key}: 0.5", f"{key}: [0.5, 0.4, 0.3]"),
+           f"params.yaml: normalise.{key}: a number for each channel, and the images are grey; set one number, or")
+      for key, name, command in (("mean", "means", NORMALISE), ("std", "deviations", CHECK))),
+    Case("two means", CHECK, given("mean: 0.5", "mean: [0.5, 0.4]"), "normalise.mean: should be a valid number or 'auto' or a list of 3 numbers, not a list"),
+    Case("a mean beyond 1 among three", CHECK, given("mean: 0.5", "mean: [0.5, 0.4, 127]"), "normalise.mean: should be .*less than or equal to 1, not"),
     downloaded("pictures of two sizes", with_photo(png(IMAGES[0][:7])), r"own/b/odd.png: 7×8 pixels where own/a/0.png has 8×8; set dataset.size .* \[8, 8\]"),
-    downloaded("pictures in colour that are not to be", with_photo(png()), "dataset.channels: should be 1, not 3", (KEYS, "channels: 3\n  handwriting: true ")),
+    downloaded("pictures of two channels", with_photo(png()), "dataset.channels: should be 1 or 3, not 2", (KEYS, "channels: 2\n  handwriting: true ")),
     downloaded("a size of one number", with_photo(png()), "dataset.size: should .*", (KEYS, "size: [8]\n  handwriting: true ")),
     downloaded("a picture lying on its side", with_photo(png(IMAGES[0][:7], format="JPEG", exif=TURNED), "own/b/odd.jpg"),
                "own/b/odd.jpg: 8×7 pixels where own/a/0.png has 8×8; set"),

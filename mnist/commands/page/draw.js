@@ -109,7 +109,10 @@ function show(panel, found) {
 function pixels(canvas, image) {
   [canvas.height, canvas.width] = [image.length, image[0].length];
   const shown = canvas.getContext("2d").createImageData(canvas.width, canvas.height);
-  image.flat().forEach((value, k) => shown.data.set([value, value, value, 255], 4 * k));
+  image.flat().forEach((value, k) => { // a shade, or red, green and blue
+    const [red, green, blue] = value.length ? value : [value, value, value];
+    shown.data.set([red, green, blue, 255], 4 * k);
+  });
   canvas.getContext("2d").putImageData(shown, 0, 0);
 }
 
