@@ -39,8 +39,9 @@ def fuzz_idx(data: bytes) -> None:
     source.write_bytes(gzip.compress(content, 1, mtime=0) if kind > b"\xaa" else content)
     idx.unpack(source, target, dimensions)
     copied = target.read_bytes()
-    shape = struct.unpack_from(f">{dimensions}I", copied, 4)
-    assert len(copied) == 4 + 4 * dimensions + math.prod(shape)
+    found = copied[3]  # of images, three dimensions or four
+    shape = struct.unpack_from(f">{found}I", copied, 4)
+    assert len(copied) == 4 + 4 * found + math.prod(shape)
     assert idx.read(target, dimensions).shape == shape
     if source.suffix != ".gz" or kind > b"\xaa":
         assert copied == content
@@ -90,7 +91,7 @@ def small_model() -> bytes:
         torch="2",
         inputs="",
     )
-    models.write(models.build(description, models.Normalise()), description, FOLDER / "model.safetensors")
+    models.write(models.build(description), description, FOLDER / "model.safetensors")
     return (FOLDER / "model.safetensors").read_bytes()
 
 
@@ -98,7 +99,8 @@ def seeds() -> list[bytes]:
     """Whole files to start from."""
     labels = b"\x00" + struct.pack(">II", 0x801, 3) + bytes([1, 2, 3])
     images = b"\xff" + struct.pack(">IIII", 0x803, 2, 2, 2) + bytes(8)
-    plain = [kind + content for kind in (b"\x00", b"\xff") for content in (labels, images)]
+    colours = b"\xff" + struct.pack(">IIIII", 0x804, 2, 2, 2, 3) + bytes(24)
+    plain = [kind + content for kind in (b"\x00", b"\xff") for content in (labels, images, colours)]
     packed = [b"\x66" + content[:1] + gzip.compress(content[1:]) for content in (labels, images)]
     return {
         "idx": lambda: plain + packed,

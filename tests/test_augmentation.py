@@ -57,6 +57,22 @@ def test_an_image_has_its_own_angle_whatever_is_turned_with_it(digits: torch.Ten
         assert torch.equal(together[k], alone[0])
 
 
+def test_each_channel_of_a_colour_is_moved_as_a_grey_image_is(digits: torch.Tensor) -> None:
+    channels = [digits[:, 3:23], digits.flip(0)[:, 3:23], 255 - digits[:, 3:23]]  # 20×28
+    colours = torch.stack(channels, 3)
+    torch.manual_seed(0)
+    turn = torch.rand(40).mul(2).sub(1)
+    moves = torch.randint(7, (2, 40))
+    assert not torch.equal(moves[0], moves[1])
+    for change in (
+        lambda images: augmentation.turned(images, 15.0, turn),
+        lambda images: augmentation.shifted(images, 3, *moves),
+    ):
+        found = change(colours)
+        assert found.shape == colours.shape
+        assert torch.equal(found, torch.stack([change(channel) for channel in channels], 3))
+
+
 def test_the_number_of_threads_is_no_part_of_it(digits: torch.Tensor) -> None:
     before = torch.get_num_threads()
     found = []

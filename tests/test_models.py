@@ -31,16 +31,21 @@ SPLITS = {split: dict.fromkeys(CLASSES, 5) for split in ("train", "validation", 
 @pytest.fixture(params=models.NETWORKS)
 def made(request: pytest.FixtureRequest) -> Made:
     """A network for images of 20×24 with weights that have seen a batch, and its description."""
-    chosen = settings.read(SHIPPED).train.model_copy(update={"model": request.param})
+    return make(request.param, Statistics("odd", CLASSES, True, (20, 24), 0.13, 0.31, SPLITS))
+
+
+def make(network: str, statistics: Statistics) -> Made:
+    """A network with weights that have seen a batch, and its description."""
+    chosen = settings.read(SHIPPED).train.model_copy(update={"model": network})
     torch.manual_seed(0)
-    model, description = models.create(chosen, Statistics("odd", CLASSES, True, (20, 24), 0.13, 0.31, SPLITS))
-    model(pixels(16))  # so that running means are not those they start with
+    model, description = models.create(chosen, statistics)
+    model(pixels(16, *statistics.image_shape))  # so that running means are not those they start with
     return model.eval(), description
 
 
-def pixels(count: int) -> torch.Tensor:
+def pixels(count: int, height: int = 20, width: int = 24, *channels: int) -> torch.Tensor:
     """Random images."""
-    return torch.randint(256, (count, 20, 24), dtype=torch.uint8)
+    return torch.randint(256, (count, height, width, *channels), dtype=torch.uint8)
 
 
 def test_a_model_read_back_gives_the_same_logits_to_the_bit(made: Made, tmp_path: Path) -> None:
@@ -195,6 +200,33 @@ def test_a_network_computes_what_is_written_out_by_hand(made: Made, training: bo
         found = model.train(training)(images)
         expected = by_hand((images[:, None] / 255 - mean) / std, weights, training)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+MEANS, DEVIATIONS = [0.1, 0.5, 0.9], [0.2, 0.3, 0.4]
+
+
+@pytest.mark.parametrize("network", models.NETWORKS)
+def test_of_colours_a_network_computes_the_same_with_a_mean_and_deviation_for_each_channel(
+    network: str, tmp_path: Path
+) -> None:
+    made = make(network, Statistics("odd", CLASSES, False, (20, 24, 3), MEANS, DEVIATIONS, SPLITS))
+    models.write(*made, tmp_path / "model.safetensors")
+    model, description = models.read(tmp_path / "model.safetensors")
+    assert (description.image_shape, description.channels) == ((20, 24, 3), 3)
+    images = pixels(32, 20, 24, 3)
+    planes = [(images[..., k] / 255 - MEANS[k]) / DEVIATIONS[k] for k in range(3)]
+    by_hand, _ = BY_HAND[network]
+    with torch.no_grad():
+        expected = by_hand(torch.stack(planes, 1), dict(model[1].state_dict()), False)  # type: ignore[index]
+        torch.testing.assert_close(model(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_colours_are_normalised_to_torchvisions_bits() -> None:
+    image = np.random.RandomState(0).randint(0, 256, (16, 16, 3)).astype(np.uint8)
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEANS, DEVIATIONS)])
+    found = models.Normalise(MEANS, DEVIATIONS, 3)(torch.tensor(image[None]))
+    assert torch.equal(found[0], transform(Image.fromarray(image)))
+    assert torch.equal(models.Normalise(0.1, 0.2, 3)(torch.tensor(image[None]))[0, 0], found[0, 0])
 
 
 def test_a_network_that_takes_normalised_pixels_refuses_the_file(made: Made, tmp_path: Path) -> None:

@@ -149,6 +149,8 @@ RESULTS = [
         ("another network", "does not fit", lambda _, description: description.update(model="cnn")),
         ("other images", "does not fit", lambda _, description: description.update(image_shape=[20, 20])),
         ("enormous images", "", lambda _, description: description.update(image_shape=[2**40, 2**40])),
+        ("images in colour", "normalise.mean does not fit", lambda _, description: description.update(image_shape=[28, 28, 3])),
+        ("images of four channels", "image_shape", lambda _, description: description.update(image_shape=[28, 28, 4])),
         ("no images", "", lambda _, description: description.update(image_shape=[0, -1])),
         ("one class", "classes", lambda _, description: description.update(classes=["0"])),
         ("a std of 0", "std", lambda weights, _: weights["normalise.std"].fill(0)),
@@ -248,6 +250,10 @@ RESULTS = [
     Case("statistics.json of no pixels", EVALUATE, lambda root: (root / READY / "statistics.json").write_text(
         re.sub(r'"image_shape": \[\s*28,', '"image_shape": [0,', (root / READY / "statistics.json").read_text())),
         r"statistics\.json: image_shape.*`dvc repro`"),
+    *(Case(f"statistics.json of {what} channels", EVALUATE, lambda root, end=end: (root / READY / "statistics.json").write_text(
+        re.sub(r'("image_shape": \[\s*28,\s*28)', rf'\1, {end}', (root / READY / "statistics.json").read_text())),
+        rf"statistics\.json: {says}.*`dvc repro`")
+      for what, end, says in (("three", "3", "mean: not a number for each channel"), ("four", "4", "image_shape: .*height and width, and 3"))),
     *(Case(f"an array of the shape {shape}", TRAIN, lambda root, shape=shape: (root / READY / "train_images.npy").write_bytes(
         (root / READY / "train_images.npy").read_bytes().replace(b"(1000, 28, 28)", shape.encode())),
         r"train_images\.npy: cannot be used .*`dvc repro`")
