@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist import dataset, idx, models, raw
+from mnist import dataset, handwriting, idx, models, raw, splits
 from mnist.commands import web
 from mnist.formats import photos, sources
 from mnist.formats.parts import Options
+from pipeline.errors import InputError
 from tests.cases.own_data import RGB, file, png
 from tests.conftest import SCRIPTS, Project, copy, made_once, run_inside
 
@@ -120,7 +121,12 @@ def test_predict_answers_pictures_and_idx_files_in_colour(coloured: Project, tmp
 
 def test_a_grey_or_half_transparent_picture_becomes_one_of_three_channels(coloured: Project, tmp_path: Path) -> None:
     grey = RGB[0][..., 0]
-    see_through = np.dstack([RGB[0], np.full((8, 8), 128, np.uint8)])
+    see_through = np.dstack([RGB[0], np.full((8, 8), 204, np.uint8)])
+    paper = np.median(np.asarray(Image.fromarray(RGB[0]).convert("L")))
+    assert (
+        np.abs(handwriting.prepare(Image.fromarray(see_through), (8, 8, 3), False) - (0.8 * RGB[0] + 0.2 * paper)).max()
+        < 1
+    )
     deep = grey.astype(np.uint16) * 257
     made = {"grey.png": grey, "clear.png": see_through, "deep.png": deep}
     for name, image in made.items():
@@ -223,6 +229,23 @@ def test_in_whatever_form_colours_come_they_become_the_same_bytes(size: tuple[in
     else:
         assert np.array_equal(found, images)
     assert all(each == of["png"] for each in of.values()), {form: list(each) for form, each in of.items()}
+
+
+def test_one_mean_is_for_all_channels_and_three_are_one_for_each(tmp_path: Path) -> None:
+    images, labels = drawn()
+    np.savez(tmp_path / "hues.npz", images=images, labels=labels)
+    copied(tmp_path / "hues.npz", tmp_path / "raw")
+    for mean, std, means, deviations in (
+        (0.5, [0.1, 0.2, 0.3], [0.5] * 3, [0.1, 0.2, 0.3]),
+        ([0.3, 0.2, 0.1], 0.25, [0.3, 0.2, 0.1], [0.25] * 3),
+    ):
+        found = splits.normalise(tmp_path / "raw", tmp_path, 30, 0, mean, std)  # type: ignore[arg-type]
+        assert (found.mean, found.std) == (means, deviations)
+        assert dataset.statistics(tmp_path) == found
+    np.savez(tmp_path / "flat.npz", images=images * np.array([1, 1, 0], np.uint8), labels=labels)
+    copied(tmp_path / "flat.npz", tmp_path / "flat")
+    with pytest.raises(InputError, match="std: auto: all training pixels are the same in blue; set a number"):
+        splits.normalise(tmp_path / "flat", tmp_path, 30, 0, "auto", "auto")
 
 
 def test_grey_images_get_three_equal_channels(tmp_path: Path) -> None:
