@@ -276,9 +276,11 @@ def test_smoothed_labels_give_a_share_to_all_classes_alike() -> None:
     logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 1, 0, 3, 0])
     wanted = F.one_hot(labels, 4) * 0.7 + 0.3 / 4
     by_hand = -(wanted * logits.log_softmax(1)).sum(1).mean()
-    assert training.objective(chosen(label_smoothing=0.3))(logits, labels).item() == pytest.approx(by_hand.item())
+    assert training.objective(chosen(label_smoothing=0.3), labels)(logits, labels).item() == pytest.approx(
+        by_hand.item()
+    )
     for loss, function in training.LOSSES.items():
-        assert training.objective(chosen(loss=loss)) is function
+        assert training.objective(chosen(loss=loss), labels) is function
 
 
 def test_the_loss_on_validation_images_is_that_of_the_labels_as_they_are(few: dataset.Split) -> None:
