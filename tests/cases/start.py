@@ -9,7 +9,9 @@ from tests.harms import Harm, given, in_turn, model, swap, text
 
 OLD = "old.safetensors"
 NAMED = given("  device: cpu", f"  start_from: {OLD}\n  device: cpu")
-DECLARED = in_turn(NAMED, swap("dvc.yaml", ("      - mnist/augmentation.py\n", f"      - mnist/augmentation.py\n      - {OLD}\n")))
+DECLARED = in_turn(
+    NAMED, swap("dvc.yaml", ("      - mnist/augmentation.py\n", f"      - mnist/augmentation.py\n      - {OLD}\n"))
+)
 BALANCED = given("  device: cpu", "  class_weights: balanced\n  device: cpu")
 
 
