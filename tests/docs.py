@@ -1,7 +1,8 @@
 """Run the examples of the pages, and write what they print now into the pages: python -m tests.docs [PAGE.md…]
 
 Blocks of `console` hold commands after `$ ` and their output, blocks of `pycon` what an interpreter shows; `...` stands
-for anything and stays. A block of `diff` is applied to the project. Another block must be marked as not run, with the reason, by a comment before it.
+for anything and stays. Blocks of `diff` are applied to the project. Another block must be marked as not run, with the
+reason, by a comment before it.
 """
 
 import contextlib

@@ -39,6 +39,13 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     ] == []
 
 
+@pytest.mark.parametrize(("heading", "most"), [("A model", 12), ("A metric", 8), ("A command", 20)])
+def test_what_one_adds_is_a_few_lines(heading: str, most: int) -> None:
+    section = (ROOT / "docs/extending.md").read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    (diff,) = (text for language, text in FENCE.findall(section) if language == "diff")
+    assert len(re.findall(r"^\+(?!\+\+ )", diff, re.MULTILINE)) <= most
+
+
 def test_few_blocks_are_not_run() -> None:
     marked = [(page.name, block.text) for page in PAGES for block in blocks(page) if block.marked]
     assert len(marked) <= MOST_NOT_RUN, marked
