@@ -26,6 +26,8 @@ class Hyperparameters(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     threads: Annotated[int, Field(ge=1, le=1024)]
     device: Literal["cpu", "cuda"]
+    class_weights: Literal["balanced"] | None = None
+    start_from: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def momentum_is_for_sgd(self) -> Self:

@@ -5,22 +5,20 @@ through a data set, a transform and a loader, but a whole batch gathered from on
 model.
 """
 
-import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn, optim
 from torch.optim import swa_utils
 
 from mnist import augmentation, dataset, speed
 from mnist.history import Epoch
 from mnist.hyperparameters import Hyperparameters
+from mnist.losses import LOSSES, Loss, objective
 from pipeline.errors import InputError
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 MEASURED_AT_ONCE = 1000  # validation images
 
 
@@ -51,7 +49,7 @@ def train(
     speed.keep_memory()
     images, labels = on_device(training, chosen.device)
     held_out = on_device(validation, chosen.device) if validation else None
-    loss_function = objective(chosen)
+    loss_function = objective(chosen, labels)
     model.to(chosen.device)
     optimizer = make_optimizer(model, chosen)
     schedule = SCHEDULES[chosen.schedule](optimizer, chosen.learning_rate, chosen.epochs * steps(chosen, training))
@@ -158,23 +156,6 @@ def on_device(split: dataset.Split, device: str) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(device)
 
 
-def nll(logits: Tensor, labels: Tensor) -> Tensor:
-    """What cross-entropy is, spelled out: the negative logarithm of the softmax probability of the label."""
-    return F.nll_loss(F.log_softmax(logits, 1), labels)
-
-
-def mse(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared error between the softmax probabilities and the one-hot label."""
-    return F.mse_loss(logits.softmax(1), F.one_hot(labels, logits.shape[1]).float())
-
-
-def objective(chosen: Hyperparameters) -> Loss:
-    """What a training lowers: the loss, of labels that are not quite certain if they are smoothed."""
-    if chosen.label_smoothing:  # which only cross-entropy knows
-        return functools.partial(F.cross_entropy, label_smoothing=chosen.label_smoothing)
-    return LOSSES[chosen.loss]
-
-
 def make_optimizer(model: nn.Module, chosen: Hyperparameters) -> optim.Optimizer:
     """The optimizer, fused: the default one takes longer than the matrix products it follows."""
     kind, own = OPTIMIZERS[chosen.optimizer]
@@ -183,7 +164,6 @@ def make_optimizer(model: nn.Module, chosen: Hyperparameters) -> optim.Optimizer
 
 
 # by the words of params.yaml; an optimizer with the hyper-parameters that it alone has
-LOSSES: dict[str, Loss] = {"cross_entropy": F.cross_entropy, "nll": nll, "mse": mse}
 OPTIMIZERS: dict[str, tuple[type[optim.Optimizer], set[str]]] = {
     "sgd": (optim.SGD, {"momentum"}),
     "adam": (optim.Adam, set()),

@@ -66,6 +66,14 @@ def declared(stage: str, entry: Stage, tree: dict[str, Any]) -> tuple[dict[str, 
     return values, deps
 
 
+def check_reads(stage: str, deps: list[str], key: str, path: str) -> None:
+    """Raise InputError if a path that a parameter names is not among a stage's dependencies, nor in one of them."""
+    if not any(Path(path).is_relative_to(dep) for dep in deps):
+        raise InputError(
+            f"{FILE}: stages: {stage}: reads {path} ({key}), whose edits would go unnoticed; add `- {path}` to its deps"
+        )
+
+
 def outputs(entry: Stage) -> dict[str, Any]:
     """The outputs of a stage by path, with what its entry of `dvc.yaml` says of each."""
     return {

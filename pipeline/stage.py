@@ -53,6 +53,10 @@ class Run(Generic[Section]):
             self.shown.add(target)
             partial.replace(target)
 
+    def check_reads(self, key: str, path: str) -> None:
+        """Raise InputError if the file or folder that a parameter names is not among the stage's dependencies."""
+        definition.check_reads(self.name, self.before.deps, key, path)
+
     def look(self) -> None:
         """Raise InputError if the inputs are no longer those that the stage began with; for a long one to end early.
 

@@ -4,6 +4,7 @@ python -m stages.train
 """
 
 import functools
+from pathlib import Path
 
 from mnist.hyperparameters import Hyperparameters
 from pipeline import console, stage
@@ -16,13 +17,18 @@ def train() -> None:
 
         chosen = run.params
         numerics.pin(chosen.threads)
-        from mnist import dataset, history, models, results, training
+        from mnist import dataset, history, losses, models, results, start, training
         from pipeline import resume
 
         training.check_device(chosen.device)
         numerics.warn("train", chosen.device)
         statistics = dataset.statistics()
+        if chosen.class_weights:
+            losses.check_classes(statistics.counts["train"])
         model, description = models.create(chosen, statistics, run.key)
+        if chosen.start_from:
+            run.check_reads(start.KEY, chosen.start_from)
+            print(start.begin(model, description, Path(chosen.start_from)), flush=True)
         training_split = dataset.load("train")
         validation_split = dataset.load("validation") if sum(statistics.counts["validation"].values()) else None
 

@@ -1,7 +1,8 @@
 """Run the examples of the pages, and write what they print now into the pages: python -m tests.docs [PAGE.md…]
 
 Blocks of `console` hold commands after `$ ` and their output, blocks of `pycon` what an interpreter shows; `...` stands
-for anything and stays. Another block must be marked as not run, with the reason, by a comment before it.
+for anything and stays. Blocks of `diff` are applied to the project. Another block must be marked as not run, with the
+reason, by a comment before it.
 """
 
 import contextlib
@@ -95,6 +96,8 @@ def examples(page: Path, project: Project) -> Iterator[Example]:
             yield from in_a_shell(block, project)
         elif block.language == "pycon" and not block.marked:
             yield from in_python(block, project, names)
+        elif block.language == "diff" and not block.marked:
+            yield applied(block, project)
 
 
 def in_a_shell(block: Block, project: Project) -> Iterator[Example]:
@@ -105,6 +108,16 @@ def in_a_shell(block: Block, project: Project) -> Iterator[Example]:
             printed = output.read()
         failed = (done.returncode == 0) == match[2].startswith("error: ")
         yield Example(f"$ {match[1]}", match[2], block.start + match.start(2), printed, failed)
+
+
+def applied(block: Block, project: Project) -> Example:
+    """Apply a block to the project, which changes files and shows nothing."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".diff") as file:
+        file.write(block.text)
+        file.flush()
+        done = project.run("git", "apply", file.name)
+    end = block.start + len(block.text)
+    return Example("git apply", "", end, done.stdout + done.stderr, done.returncode != 0)
 
 
 def in_python(block: Block, project: Project, names: dict[str, object]) -> Iterator[Example]:

@@ -24,6 +24,7 @@ from tests.cases.data_set import FOLDERS
 from tests.cases.own_data import LOOKED_AT, OWN_DATA
 from tests.cases.parameters import PARAMETERS
 from tests.cases.results import RESULTS
+from tests.cases.start import START
 from tests.cases.versioned import VERSIONED
 from tests.conftest import Project, run_inside
 
@@ -41,7 +42,7 @@ def one_in(count: int, case: Case) -> bool:
     return zlib.crc32(identity(case).encode()) % count == 0
 
 
-CASES = [*PARAMETERS, *FOLDERS, *OWN_DATA, *RESULTS, *VERSIONED, *COMMANDS, *usage()]
+CASES = [*PARAMETERS, *FOLDERS, *OWN_DATA, *RESULTS, *START, *VERSIONED, *COMMANDS, *usage()]
 REPEATED = [case for case in CASES if one_in(24, case)]  # as real processes
 REMEDIED = [case for case in CASES if case.remedy]
 MARKED = [pytest.param(case, marks=() if one_in(3, case) else pytest.mark.slow) for case in CASES]

@@ -33,8 +33,17 @@ def name(page: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     assert [
-        block for block in blocks(page) if block.language not in ("console", "pycon", "mermaid") and not block.marked
+        block
+        for block in blocks(page)
+        if block.language not in ("console", "pycon", "diff", "mermaid") and not block.marked
     ] == []
+
+
+@pytest.mark.parametrize(("heading", "most"), [("A model", 12), ("A metric", 8), ("A command", 20)])
+def test_what_one_adds_is_a_few_lines(heading: str, most: int) -> None:
+    section = (ROOT / "docs/extending.md").read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    (diff,) = (text for language, text in FENCE.findall(section) if language == "diff")
+    assert len(re.findall(r"^\+(?!\+\+ )", diff, re.MULTILINE)) <= most
 
 
 def test_few_blocks_are_not_run() -> None:
@@ -110,6 +119,38 @@ def test_a_page_that_is_right_stays_as_it_is(tmp_path: Path) -> None:
 def test_a_wrong_output_is_rewritten_and_nothing_else(right: str, wrong: str, tmp_path: Path) -> None:
     assert PAGE.count(right) == 1
     assert rewritten(tmp_path, PAGE.replace(right, wrong)) == (PAGE, [])
+
+
+DIFF = """
+```diff
+--- a/one.txt
++++ b/one.txt
+@@ -1,2 +1,3 @@
+ one
++two
+
+--- /dev/null
++++ b/new.txt
+@@ -0,0 +1 @@
++new
+```
+"""
+
+
+def test_a_diff_is_applied(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("one\n\n")
+    assert rewritten(tmp_path, DIFF) == (DIFF, [])
+    assert (tmp_path / "one.txt").read_text() == "one\ntwo\n\n"
+    assert (tmp_path / "new.txt").read_text() == "new\n"
+
+
+def test_a_diff_that_does_not_fit_is_named_and_left(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("other\n\n")
+    left, (line,) = rewritten(tmp_path, DIFF)
+    assert left == DIFF
+    assert line.startswith("error: page.md, line ")
+    assert line.endswith("git apply: fails")
+    assert not (tmp_path / "new.txt").exists()
 
 
 def test_a_command_is_done_when_its_shell_is_whatever_it_leaves_running(tmp_path: Path) -> None:

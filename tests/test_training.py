@@ -14,7 +14,7 @@ from torch import nn, optim
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 
-from mnist import augmentation, dataset, linear, models, results, training
+from mnist import augmentation, dataset, linear, losses, models, results, training
 from mnist.commands import settings
 from mnist.history import Epoch, of_training
 from mnist.hyperparameters import Hyperparameters
@@ -276,9 +276,64 @@ def test_smoothed_labels_give_a_share_to_all_classes_alike() -> None:
     logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 1, 0, 3, 0])
     wanted = F.one_hot(labels, 4) * 0.7 + 0.3 / 4
     by_hand = -(wanted * logits.log_softmax(1)).sum(1).mean()
-    assert training.objective(chosen(label_smoothing=0.3))(logits, labels).item() == pytest.approx(by_hand.item())
+    assert training.objective(chosen(label_smoothing=0.3), labels)(logits, labels).item() == pytest.approx(
+        by_hand.item()
+    )
     for loss, function in training.LOSSES.items():
-        assert training.objective(chosen(loss=loss)) is function
+        assert training.objective(chosen(loss=loss), labels) is function
+
+
+@pytest.mark.parametrize(
+    "changes", [*({"loss": name} for name in training.LOSSES), {"label_smoothing": 0.2}], ids=lambda each: str(each)
+)
+def test_balanced_classes_weigh_as_if_the_images_of_rare_ones_were_repeated(changes: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    labels = torch.tensor([0] * 6 + [1] * 3 + [2] * 2, dtype=torch.uint8)
+    times = torch.tensor([1, 2, 3])[labels.long()]
+    logits = torch.randn(11, 3, requires_grad=True)
+    given = chosen(class_weights="balanced", **changes)
+    weighted = training.objective(given, labels)(logits, labels.long())
+    plain = training.objective(chosen(**changes), labels)
+    repeated = plain(logits.repeat_interleave(times, 0), labels.long().repeat_interleave(times))
+    gradients = [torch.autograd.grad(loss, logits)[0] for loss in (weighted, repeated)]
+    torch.testing.assert_close(weighted, repeated)
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_batch_of_one_class_counts_by_its_weight() -> None:
+    torch.manual_seed(0)
+    labels, logits = torch.tensor([0] * 6 + [1] * 2, dtype=torch.uint8), torch.randn(4, 2)
+    loss = training.objective(chosen(class_weights="balanced"), labels)
+    for label, weight in ((0, 8 / 12), (1, 8 / 4)):
+        targets = torch.full((4,), label)
+        assert loss(logits, targets).item() == pytest.approx(weight * F.cross_entropy(logits, targets).item())
+
+
+def test_a_class_without_an_image_has_no_weight() -> None:
+    losses.check_classes({"a": 1, "b": 2})
+    with pytest.raises(InputError, match=r"train\.class_weights: the class 'b' has no training images, .*; set it to"):
+        losses.check_classes({"a": 1, "b": 0})
+
+
+def test_a_rare_class_is_found_more_often_if_classes_are_balanced(split: dataset.Split) -> None:
+    """Eights among ones, one to twenty, of 800 digits; the validation loss is that of images as they come."""
+    ones, eights = (np.flatnonzero(split.labels == k) for k in (1, 8))
+    index = np.concatenate([ones[:60], eights[:3]])
+    rare, others = (
+        dataset.Split(split.images[of], np.asarray(split.labels[of] == 8, np.uint8)) for of in (index, eights[3:])
+    )
+    recall = {}
+    for weights in (None, "balanced"):
+        torch.manual_seed(3)
+        model = nn.Sequential(models.Normalise(0.5, 0.5), models.NETWORKS["mlp"](28, 28, 2))
+        given = chosen(class_weights=weights, learning_rate=0.02, epochs=4, batch_size=16)
+        row = training.train(model, given, rare, others, resume.Checkpoint(None))[-1]
+        images, labels = (torch.from_numpy(array) for array in (others.images, others.labels))
+        assert (row.validation_loss, row.validation_accuracy) == training.measure(
+            model, images, labels, F.cross_entropy
+        )
+        recall[weights] = row.validation_accuracy or 0
+    assert recall["balanced"] > recall[None] + 0.3, recall
 
 
 def test_the_loss_on_validation_images_is_that_of_the_labels_as_they_are(few: dataset.Split) -> None:

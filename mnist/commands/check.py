@@ -4,8 +4,11 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from mnist import raw, splits
 from mnist.commands import oddities, settings
+from mnist.dataset import Array
 from mnist.formats import sources
 from pipeline import definition, files, git, imports, params, pins, running, verify, yaml12
 from pipeline.errors import InputError
@@ -36,6 +39,12 @@ def findings() -> Iterator[str]:
     for name, entry in definition.read().stages.items():
         definition.declared(name, entry, tree)
         imports.check(name, entry, imports.behind(entry.cmd))
+    if chosen.train.start_from:
+        from mnist import start  # seconds, for torch
+
+        _, deps = definition.declared("train", definition.stage("train"), tree)
+        definition.check_reads("train", deps, start.KEY, chosen.train.start_from)
+        start.read(Path(chosen.train.start_from), chosen.train.model)
     if chosen.train.device == "cuda":
         from mnist import training  # seconds, for torch
 
@@ -76,7 +85,7 @@ def look(chosen: settings.Settings) -> Iterator[str]:
     """Convert the data set into a scratch folder, as `download` would, and say how many training images there are."""
     with files.locked(files.temporary() / "check.lock", "check"), files.scratch(Path("data/.check.partial")) as folder:
         found = sources.copy(Path(chosen.dataset.path), folder, options=download.options(chosen.dataset))
-        every = raw.arrays(folder)[0]
+        every, labels = raw.arrays(folder)
         images = every["train"]
         splits.check_channels(images.shape[1:], mean=chosen.normalise.mean, std=chosen.normalise.std)
         if "validation" not in every:
@@ -87,6 +96,21 @@ def look(chosen: settings.Settings) -> Iterator[str]:
             from mnist import models  # seconds, for torch
 
             models.check_size(*images.shape[1:3])
+        check_training(chosen, labels, images.shape[1:])
         yield f"{chosen.dataset.path}: {len(images):,} training images, ok"
         if every.keys() == found.parts.keys():  # else its test images are some of its own
             yield from (line for line in oddities.repeated(found, every) if oddities.LEAKAGE in line)
+
+
+def check_training(chosen: settings.Settings, labels: dict[str, Array], image_shape: tuple[int, ...]) -> None:
+    """Raise InputError if what a training can be told beside its data does not fit the data."""
+    if chosen.train.start_from:
+        from mnist import start  # seconds, for torch
+
+        start.read(Path(chosen.train.start_from), chosen.train.model, image_shape)
+    if chosen.train.class_weights:
+        from mnist import losses
+
+        part, index = splits.divided(labels, chosen.normalise.validation, chosen.normalise.seed)["train"]
+        counts = np.bincount(labels[part][index], minlength=int(labels[part].max()) + 1)
+        losses.check_classes({str(k): int(count) for k, count in enumerate(counts)})

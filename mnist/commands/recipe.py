@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mnist.commands import settings
+from mnist.hyperparameters import Hyperparameters
 from pipeline import files, params, yaml12
 from pipeline.errors import InputError, suggestion
 
@@ -36,7 +37,10 @@ def names() -> dict[str, str]:
 def with_parameters(chosen: dict[str, Any]) -> list[str]:
     """The recipes that have these parameters of training, with seed 0 on the CPU."""
     sections = {name: yaml12.read(FOLDER / f"{name}.yaml").get("train", {}) for name in names()}
-    return [name for name, section in sections.items() if chosen == {**chosen, **section, "seed": 0, "device": "cpu"}]
+    # what a recipe leaves open may be anything, but for keys that are not there unless it names them
+    fields = Hyperparameters.model_fields
+    left = {key: value for key, value in chosen.items() if key not in fields or fields[key].is_required()}
+    return [name for name, section in sections.items() if chosen == {**left, **section, "seed": 0, "device": "cpu"}]
 
 
 def apply(name: str, path: Path = params.FILE) -> None:
