@@ -279,6 +279,18 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made_once(tmp_path_factory, "template", make)
 
 
+@pytest.fixture(scope="session")
+def faster(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project with another, better run in its workspace; not to be changed, only copied."""
+
+    def make(path: Path) -> None:
+        project = copy(template, path)
+        project.edit("learning_rate: 0.003", "learning_rate: 0.1")
+        project.repro()
+
+    return made_once(tmp_path_factory, "faster", make)
+
+
 @pytest.fixture
 def project(template: Project, tmp_path: Path) -> Project:
     """A small project that has been run and committed, to do anything with."""
