@@ -25,6 +25,7 @@ import mnist.raw
 from mnist import idx, numerics
 from mnist.dataset import Array
 from pipeline import files, yaml12
+from tests import forked
 
 numerics.pin(threads=1)  # before any test imports torch
 
@@ -79,6 +80,8 @@ class Project:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user would in an activated environment, and wait for it; stdin is empty."""
+        if command[0] == "dvc" and not environment:
+            return forked.dvc(self.path, self.environment(), *command[1:])
         return subprocess.run(
             command, cwd=self.path, env=self.environment(**environment), stdin=subprocess.DEVNULL, capture_output=True,
             text=True, timeout=PATIENCE, check=False,
@@ -274,6 +277,18 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
         commit(project, "run")
 
     return made_once(tmp_path_factory, "template", make)
+
+
+@pytest.fixture(scope="session")
+def faster(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project with another, better run in its workspace; not to be changed, only copied."""
+
+    def make(path: Path) -> None:
+        project = copy(template, path)
+        project.edit("learning_rate: 0.003", "learning_rate: 0.1")
+        project.repro()
+
+    return made_once(tmp_path_factory, "faster", make)
 
 
 @pytest.fixture

@@ -140,12 +140,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def two_runs(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def two_runs(faster: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with one run committed and another, better one in its workspace."""
-    project = copy(template, tmp_path_factory.mktemp("two") / "project")
-    project.edit("learning_rate: 0.003", "learning_rate: 0.1")
-    project.repro()
-    return project
+    return copy(faster, tmp_path_factory.mktemp("two") / "project")
 
 
 Z = NormalDist().inv_cdf(0.975)

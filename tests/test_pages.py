@@ -47,12 +47,10 @@ def test_dvcs_charts_are_drawn_without_a_network(project: Project) -> None:
 
 
 @pytest.fixture(scope="module")
-def report(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(faster: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report on two runs, of which one has a name that HTML must escape."""
-    project = copy(template, tmp_path_factory.mktemp("report") / "project")
+    project = copy(faster, tmp_path_factory.mktemp("report") / "project")
     project.succeed("git", "branch", "a<b>&c")
-    project.edit("learning_rate: 0.003", "learning_rate: 0.1")
-    project.repro()
     project.mnist("report", "a<b>&c", "workspace")
     return project.path / "report.html"
 

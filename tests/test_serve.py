@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks import attacks
 from mnist import predictions
 from mnist.commands import predict
-from tests.conftest import PATIENCE, Project, copy
+from tests.conftest import PATIENCE, Project, copy, made_once
 
 pytestmark = pytest.mark.slow
 
@@ -38,15 +38,19 @@ console.main(app)
 @pytest.fixture(scope="module")
 def root(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with two models, the workspace's and that of the tag `other`, which answers otherwise."""
-    project = copy(template, tmp_path_factory.mktemp("serve") / "project")
-    project.edit("epochs: 2", "epochs: 1")
-    project.repro("evaluate")
-    project.succeed("git", "commit", "-qam", "one epoch")
-    project.succeed("git", "tag", "other")
-    project.edit("learning_rate: 0.003", "learning_rate: 0.1")
-    project.edit("epochs: 1", "epochs: 20")
-    project.repro("evaluate")
-    return project
+
+    def make(path: Path) -> None:
+        project = copy(template, path)
+        project.edit("epochs: 2", "epochs: 1")
+        project.repro("evaluate")
+        project.succeed("git", "commit", "-qam", "one epoch")
+        project.succeed("git", "tag", "other")
+        project.edit("learning_rate: 0.003", "learning_rate: 0.1")
+        project.edit("epochs: 1", "epochs: 20")
+        project.repro("evaluate")
+
+    made = made_once(tmp_path_factory, "two-models", make)
+    return copy(made, tmp_path_factory.mktemp("serve") / "project")
 
 
 @pytest.fixture(scope="module")

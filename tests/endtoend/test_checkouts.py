@@ -83,16 +83,14 @@ AUTHOR = {f"GIT_{role}_{what}": "test" for role in ("AUTHOR", "COMMITTER") for w
 
 
 @pytest.fixture(scope="session")
-def origin(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def origin(faster: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """What all clone: the commits `run` and `main`, two good runs; `ours` and `theirs`, in conflict; a branch."""
 
     def make(path: Path) -> None:
-        project = copy(template, path)
+        project = copy(faster, path)
         project.succeed("git", "tag", "run")
         project.succeed("git", "branch", "feature")
         project.succeed("git", "config", "uploadpack.allowFilter", "true")
-        project.edit("learning_rate: 0.003", "learning_rate: 0.1")
-        project.repro()
         commit_all(project, "faster")
         # the two runs again, as if they had come from one commit with other parameters
         project.edit("learning_rate: 0.1", "learning_rate: 0.5")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from mnist import history
-from tests.conftest import LONG, SCRIPTS, Project, commit, copy, make_project
+from tests.conftest import LONG, SCRIPTS, Project, commit, copy, made_once, make_project
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with more to train, in which nothing has run."""
-    return make_long(tmp_path_factory.mktemp("long"))
+    return made_once(tmp_path_factory, "long", make_long)
 
 
 def make_long(path: Path) -> Project:
@@ -40,7 +40,7 @@ def make_long(path: Path) -> Project:
 @pytest.fixture(scope="module")
 def uninterrupted(long: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What comes out when nothing happens."""
-    return run_through(long, tmp_path_factory.mktemp("uninterrupted") / "project")
+    return made_once(tmp_path_factory, "uninterrupted", lambda path: run_through(long, path)).hashes()
 
 
 def run_through(long: Project, path: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SCRIPTS, Project, copy, make_checkout
+from tests.conftest import SCRIPTS, Project, copy, made_once, make_checkout
 
 pytestmark = pytest.mark.slow
 
@@ -20,15 +20,19 @@ ENVIRONMENT = {  # what would decide on threads and instructions, and what belon
 @pytest.fixture(scope="module")
 def cnn(template: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, str]]:
     """A project of a small convolutional network on two threads, with all that a training has, and what it came to."""
-    project = copy(template, tmp_path_factory.mktemp("cnn") / "project")
-    for old, new in (("model: mlp", "model: cnn"), ("threads: 1", "threads: 2"), ("shift: 0", "shift: 2")):
-        project.edit(old, new)
-    for key, value in (("label_smoothing", 0.1), ("rotate", 10.0), ("average", 0.9)):
-        project.edit(f"{key}: 0.0", f"{key}: {value}")
-    project.edit("optimizer: sgd", "optimizer: adamw")
-    project.succeed("git", "commit", "-qam", "a convolutional network")
-    assert len(project.repro()) == 3
-    project.succeed("git", "commit", "-qam", "run")
+
+    def make(path: Path) -> None:
+        project = copy(template, path)
+        for old, new in (("model: mlp", "model: cnn"), ("threads: 1", "threads: 2"), ("shift: 0", "shift: 2")):
+            project.edit(old, new)
+        for key, value in (("label_smoothing", 0.1), ("rotate", 10.0), ("average", 0.9)):
+            project.edit(f"{key}: 0.0", f"{key}: {value}")
+        project.edit("optimizer: sgd", "optimizer: adamw")
+        project.succeed("git", "commit", "-qam", "a convolutional network")
+        assert len(project.repro()) == 3
+        project.succeed("git", "commit", "-qam", "run")
+
+    project = made_once(tmp_path_factory, "cnn", make)
     return project, project.hashes()
 
 
