@@ -13,8 +13,8 @@ KEY = "train.start_from"
 def read(path: Path, model: str, image_shape: tuple[int, ...] | None = None) -> tuple[nn.Module, models.Description]:
     """The model in the file to start from.
 
-    Raises InputError if there is none, or if it is another network than `model` or for images of another shape, where that
-    is known.
+    Raises InputError if there is none, or if it is another network than `model` or for images of another shape, where
+    that is known.
     """
     if not path.is_file():
         tracked = path.with_name(f"{path.name}.dvc")
@@ -29,9 +29,10 @@ def read(path: Path, model: str, image_shape: tuple[int, ...] | None = None) -> 
         raise refused(f"{path}: is {description.model}, not {model}; set train.model to {description.model}")
     if image_shape and description.image_shape != tuple(image_shape):
         ours, theirs = ("×".join(map(str, shape)) for shape in (image_shape, description.image_shape))
+        channels = f", dataset.channels to {description.channels}" * (len(image_shape) != len(description.image_shape))
         raise refused(
             f"{path}: is for images of {theirs}, and the data set has {ours}; set dataset.size to "
-            f"{list(description.image_shape)}"
+            f"{list(description.image_shape[:2])}{channels}"
         )
     return found, description
 
