@@ -24,7 +24,7 @@ TRACKED = text(f"{OLD}.dvc", f"outs:\n- md5: 0123456789abcdef0123456789abcdef\n 
 WIDE = start(model(lambda _, description: description.update(image_shape=[14, 56])))
 OTHER = start(given("model: mlp", "model: cnn"))
 START = [
-    *(Case("a start that dvc.yaml does not name", command, NAMED,
+    *(Case("an undeclared start", command, NAMED,
            r"dvc\.yaml: stages: train: reads old\.safetensors \(train\.start_from\), .*; add `- old\.safetensors` to its deps") for command in (CHECK, TRAIN)),
     Case("no file to start from", CHECK, DECLARED, r"train\.start_from: old\.safetensors: no such file; name one that is there, or null"),
     Case("no file to start from", TRAIN, DECLARED, r"old\.safetensors: missing, and dvc\.yaml says that this stage reads it; "),
@@ -32,7 +32,7 @@ START = [
     Case("no file to start from, which DVC tracks", TRAIN, in_turn(DECLARED, TRACKED), r"old\.safetensors: missing, .*; `dvc checkout old\.safetensors\.dvc`"),
     *(Case("a start of no model", command, in_turn(DECLARED, text(OLD, "x")),
            r"train\.start_from: old\.safetensors: not a whole safetensors file .*; name a model file of this project") for command in (CHECK, TRAIN)),
-    *(Case("a start of another network", command, OTHER, r"train\.start_from: old\.safetensors: is mlp, not cnn; set train\.model to mlp") for command in (CHECK, TRAIN)),
+    *(Case("a start of another architecture", command, OTHER, r"train\.start_from: old\.safetensors: is mlp, not cnn; set train\.model to mlp") for command in (CHECK, TRAIN)),
     *(Case("a start for other images", command, WIDE, r"is for images of 14×56, and the data set has 28×28; set dataset\.size to \[14, 56\]") for command in (CHECK, TRAIN)),
     Case("other weights of classes", TRAIN, given("  device: cpu", "  class_weights: {0: 2}\n  device: cpu"), r"train\.class_weights: should be 'balanced', not a dict"),
     Case("a class that weighs without an image", CHECK, in_turn(BALANCED, given("validation: 200", "validation: 1199")),
