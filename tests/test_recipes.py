@@ -32,7 +32,8 @@ def test_every_shipped_recipe_says_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_sets_all_that_decides_training_but_the_seed_and_the_device(folder: Path, name: str) -> None:
     given = yaml12.read(folder / "recipes" / f"{name}.yaml")
-    assert set(given["train"]) == set(Hyperparameters.model_fields) - {"seed", "device"}
+    needed = {key for key, field in Hyperparameters.model_fields.items() if field.is_required()}
+    assert set(given["train"]) == needed - {"seed", "device"}
     assert set(given["normalise"]) == set(Normalise.model_fields) - {"seed"}
     recipe.apply(name)
     written = yaml12.read(params.FILE)
@@ -85,3 +86,15 @@ def test_a_file_that_is_wrong_is_not_rewritten(folder: Path) -> None:
     with pytest.raises(InputError, match=r"train\.epochs"):
         recipe.apply("other")
     assert (folder / "params.yaml").read_bytes() == before
+
+
+def test_a_recipe_begins_with_no_other_model_and_weighs_no_classes(folder: Path) -> None:
+    path = folder / "params.yaml"
+    keys = "  start_from: old.safetensors\n  class_weights: balanced\n"
+    path.write_text(path.read_text("utf-8").replace("  device: cpu", f"{keys}  device: cpu"), "utf-8")
+    claimed = settings.read().train.model_dump(exclude_none=True)
+    assert recipe.with_parameters({**claimed, "epochs": 7}) == []
+    recipe.apply("other")
+    chosen = settings.read().train
+    assert (chosen.start_from, chosen.class_weights, chosen.epochs) == (None, None, 7)
+    assert recipe.with_parameters(chosen.model_dump(exclude_none=True)) == ["other"]

@@ -46,12 +46,17 @@ def with_parameters(chosen: dict[str, Any]) -> list[str]:
 def apply(name: str, path: Path = params.FILE) -> None:
     """Write a recipe's values into params.yaml, keeping its comments and everything that the recipe does not name.
 
+    But for the keys of `train` that need not be there: the model would be another one than the recipe's.
+
     Raises InputError if there is no such recipe or the result would not be valid, and then writes nothing.
     """
     if name not in names():
         raise InputError(f"recipe: there is no {name!r}{suggestion(name, list(names()))}")
-    settings.check(yaml12.read(path), path)
+    tree = yaml12.read(path)
+    settings.check(tree, path)
     source = FOLDER / f"{name}.yaml"
-    written = params.edited(path.read_text("utf-8"), params.flat(yaml12.read(source)), source)
+    optional = {key: each.default for key, each in Hyperparameters.model_fields.items() if not each.is_required()}
+    unset = {f"train.{key}": value for key, value in optional.items() if key in tree["train"]}
+    written = params.edited(path.read_text("utf-8"), {**unset, **params.flat(yaml12.read(source))}, source)
     settings.check(yaml12.parse(written, source), source)
     files.replace(path, written)
