@@ -81,8 +81,8 @@ def test_where_the_classes_differ_the_last_layer_is_drawn_afresh_and_no_other(ol
 def test_a_network_that_depends_on_the_classes_before_its_last_layer_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def early(height: int, width: int, classes: int) -> nn.Sequential:
-        return nn.Sequential(nn.Flatten(), nn.Linear(height * width, classes), nn.Linear(classes, classes))
+    def early(height: int, width: int, classes: int, channels: int) -> nn.Sequential:
+        return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, classes), nn.Linear(classes, classes))
 
     monkeypatch.setitem(models.NETWORKS, "mlp", early)
     made, description = models.create(chosen(), statistics(DIGITS))
