@@ -117,7 +117,8 @@ def objects(names: Iterable[str]) -> Iterator[bytes | None]:
 
 def below(commit: str, folder: str) -> dict[str, bytes]:
     """The content of each file of a commit in a folder, by its path from there; none if git has no such folder."""
-    listed = execute("ls-tree", "-r", "-z", "--name-only", f"{commit}:./{folder}").stdout.decode().split("\0")[:-1]
+    options = ["--full-tree", "-r", "-z", "--name-only"]  # else none, where this is a folder of a larger repository
+    listed = execute("ls-tree", *options, f"{commit}:./{folder}").stdout.decode().split("\0")[:-1]
     found = contents([(commit, f"{folder}/{path}") for path in listed])
     return {path: content for path, content in zip(listed, found, strict=True) if content is not None}
 
