@@ -59,7 +59,7 @@ class Sandbox:
         states = Path(".resume").resolve()
         states.mkdir(exist_ok=True)
         (project / ".resume").symlink_to(states)
-        if any(checkout.beside(project / dep).exists() for entry in self.stages.values() for dep in entry.deps):
+        if any(path.is_file() for path in project.rglob("*.dvc")):  # data that git does not have
             self.wait(self.start(project, "checkout", "--quiet", "--allow-missing"), lambda: False)
         done.write_text(self.commit)
         return project

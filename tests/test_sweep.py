@@ -292,6 +292,10 @@ def test_code_that_is_not_committed_and_data_that_workers_lack_are_refused(proje
     done = project.inside("sweep", "sweeps/one.yaml")
     assert "data/other: the sweep's workers do not find it; `dvc add data/other`, or commit it" in done.stderr
     assert names(project) == []
+    project.succeed("dvc", "add", "-q", "data/other")
+    commit(project, "data that DVC tracks")
+    sweep(project)
+    assert len(names(project)) == 2
 
 
 @pytest.mark.slow
