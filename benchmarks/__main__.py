@@ -1,7 +1,7 @@
 """Measure what the README promises, and write it to benchmarks/results.md: python -m benchmarks [PART…]
 
-Parts: loops, pipeline, comparing, serving, scale; all of them without an argument. Two take longer and are not among
-them: queue, six minutes; and recipes [NAME…], half an hour, which writes the README's table of recipes instead.
+Parts: loops, pipeline, comparing, serving, scale, pictures; all of them without an argument. Two take longer and are
+not among them: queue, six minutes; and recipes [NAME…], half an hour, which writes the README's table instead.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ from mnist import numerics
 
 numerics.pin(threads=1)
 
-from benchmarks import figures, loops, pipeline, recipes, serving  # noqa: E402
+from benchmarks import figures, loops, pictures, pipeline, recipes, serving  # noqa: E402
 from benchmarks.figures import Figure  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +61,8 @@ def main(parts: list[str]) -> None:
         if "scale" in parts:
             rows += scale(project, folder)
         os.chdir(ROOT)
+        if "pictures" in parts:
+            rows += pictures.figures(folder)
     text = figures.markdown(rows)
     print(text)
     if parts == PARTS:
@@ -107,7 +109,7 @@ def heading(seconds: float) -> str:
     )
 
 
-PARTS = ["loops", "pipeline", "comparing", "serving", "scale"]
+PARTS = ["loops", "pipeline", "comparing", "serving", "scale", "pictures"]
 
 if __name__ == "__main__":
     main(sys.argv[1:] or PARTS)

@@ -1,0 +1,114 @@
+"""Many small pictures in colour, by class: python -m benchmarks pictures
+
+COUNT PNG files are converted by one process and by all cores. Then, in a project of its own, the pipeline runs on them,
+and once more with nothing to do, beside a project of DVC alone that depends on the same folder.
+"""
+
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.figures import Figure, in_turn, seconds
+from benchmarks.pipeline import clone, run
+from mnist import idx
+from mnist.formats import sources
+from mnist.formats.parts import COLOUR, Options
+from mnist.raw import IMAGES, LABELS
+
+ROOT = Path(__file__).parents[1]
+FEW, COUNT = 20_000, 200_000
+INKS = ((255, 80, 80), (80, 255, 80), (80, 80, 255))
+KEYS = {
+    r"path: data/mnist .*": "path: {}",
+    "handwriting: true": "handwriting: false",
+    r"# channels: null": "channels: 3",
+    "epochs: [0-9]+": "epochs: 1",
+}
+
+
+def figures(folder: Path) -> list[Figure]:
+    """The rows of the table."""
+    data, cores = folder / "png", len(os.sched_getaffinity(0))
+    write(data, folder, 0, FEW)
+    _, memory_of_few = convert(data, folder, 1)
+    write(data, folder, FEW, COUNT)
+    found = {processes: convert(data, folder, processes) for processes in (1, cores)}
+    files = f"{COUNT:,} pictures in colour"
+    return [
+        *(
+            Figure(f"{files}, converted by {processes}", [rate], "images/s", "≥ 8000" * (processes > 1))
+            for processes, (rate, _) in found.items()
+        ),
+        Figure(f"memory for that, one process − for {FEW:,}", [found[1][1] - memory_of_few], "MB", "≤ 200"),
+        *piped(data, folder, files),
+    ]
+
+
+def write(folder: Path, beside: Path, start: int, end: int) -> None:
+    """PNG files by class from a number to another: MNIST's training images, again and again, in three inks."""
+    arrays = []
+    for name, dimensions in ((IMAGES["train"], 3), (LABELS["train"], 1)):
+        idx.unpack(ROOT / f"data/mnist/{name}.gz", beside / name, dimensions)
+        arrays.append(np.array(idx.read(beside / name, dimensions)))
+    for label in range(10):
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+    for k in range(start, end):
+        image, label = (array[k % len(array)] for array in arrays)
+        inked = image[..., None] * np.array(INKS[k % 3], np.uint16) // 255
+        Image.fromarray(inked.astype(np.uint8)).save(folder / f"{label}/{k:06}.png")
+
+
+def convert(folder: Path, beside: Path, processes: int) -> tuple[float, float]:
+    """Images a second and megabytes, of a process that does nothing else."""
+    code = f"from benchmarks import pictures; pictures.measured({str(folder)!r}, {str(beside)!r}, {processes})"
+    command = [sys.executable, "-c", f"if __name__ == '__main__': {code}"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    rate, memory = json.loads(done.stdout.splitlines()[-1])
+    return rate, memory
+
+
+def measured(folder: str, beside: str, processes: int) -> None:
+    """Convert a folder and print what it took."""
+    target = Path(beside, "raw")
+    target.mkdir()
+    options = Options(channels=COLOUR, processes=processes)
+    took = seconds(lambda: sources.copy(Path(folder), target, options=options))
+    count = sum(len(idx.read(target / name, 1)) for name in LABELS.values())
+    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps([count / took, most * 1024 / 1e6]))
+    shutil.rmtree(target)
+
+
+def piped(data: Path, folder: Path, files: str) -> list[Figure]:
+    """The pipeline on a folder of pictures: from nothing, and with nothing to do, beside DVC alone."""
+    project = clone(ROOT, folder / "pictures")
+    text = (project / "params.yaml").read_text("utf-8")
+    for old, new in KEYS.items():
+        text = re.sub(old, new.format(data), text)
+    (project / "params.yaml").write_text(text, "utf-8")
+    alone = folder / "alone"
+    alone.mkdir()
+    run(alone, "git", "init", "-q")
+    run(alone, "dvc", "init", "-q")
+    (alone / "dvc.yaml").write_text(f"stages: {{one: {{cmd: 'true', deps: [{data}]}}}}")
+    run(alone, "dvc", "config", "core.analytics", "false")
+    run(alone, "dvc", "repro")
+    start = time.perf_counter()
+    run(project, "dvc", "repro")
+    whole = time.perf_counter() - start
+    ours, floor = in_turn([lambda: run(project, "dvc", "repro"), lambda: run(alone, "dvc", "repro")], 5)
+    more = [a - b for a, b in zip(ours, floor, strict=True)]
+    return [
+        Figure(f"`dvc repro` on {files}, one epoch", [whole], "s"),
+        Figure("the same with nothing to do", ours, "s"),
+        Figure("the same − DVC alone on that folder", more, "s", "≤ 1.5"),
+    ]
