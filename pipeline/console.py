@@ -5,6 +5,7 @@ import contextlib
 import errno
 import gc
 import io
+import os
 import re
 import signal
 import sys
@@ -65,7 +66,8 @@ def main(app: typer.Typer) -> NoReturn:
         warnings.simplefilter("default")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # not every terminal has ±
+            # not every terminal has ±; and a line that cannot be written is an error there and then
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
     try:
         sys.exit(app(standalone_mode=False))
     except InputError as error:
@@ -100,6 +102,10 @@ def stop(number: int, _: object) -> NoReturn:
 def fail(message: str, status: int) -> NoReturn:
     """End the program with one line on stderr."""
     complain(message)
+    try:
+        sys.stdout.flush()
+    except OSError:  # which has been said; Python would try again at its end, and say so in lines of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
 
 

@@ -156,6 +156,7 @@ BREAKS = {
     "check leaves its unpacked files": Break("pipeline/files.py", "    remove(path)\n    path.mkdir(parents=True)", "    path.mkdir(parents=True, exist_ok=True)\n    return (yield path)", f"{INTERRUPTIONS} -k killed_check"),
     "a full disk ends the process": Break("mnist/splits.py", ".tobytes())", ".tobytes())\n            out.truncate(10 * out.tell()), out.flush(), np.memmap(path, mode='r+').fill(1)", f"{INTERRUPTIONS} -k fills_up"),
     "Ctrl-C ends in a traceback": Break("pipeline/console.py", "        signal.signal(number, stop)", "        signal.signal(number, signal.default_int_handler)", f"{INTERRUPTIONS} -k goes_on"),
+    "a full disk is told when Python ends": Break("pipeline/console.py", "        os.dup2(os.open(os.devnull", "        sys.stderr.write(os.devnull) if sys else os.dup2(os.open(os.devnull", "tests/test_console.py -k takes_nothing"),
     "a folder one may not write to": Break("pipeline/console.py", "ImportError, RuntimeError, SystemError, OSError)", "ImportError, RuntimeError, SystemError)", f"{INTERRUPTIONS} -k cannot_be_written"),
     "an edit runs too little": Break("dvc.yaml", "    params: [normalise]\n", "    params: [dataset]\n", "tests/endtoend/test_reruns.py -k touches"),
     "the committed results are others": Break("metrics/evaluate.json", '"accuracy": 0.9148', '"accuracy": 0.815', "tests/endtoend/test_mnist.py -k fresh_checkout"),

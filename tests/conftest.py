@@ -72,6 +72,9 @@ def from_on(first: str) -> list[str]:
     return found
 
 
+OUTER = ("DVC_", "PYTEST_", "PYTHONUNBUFFERED")  # variables; the last is in images, and people do not have it
+
+
 class Project:
     """A checkout to work on: run commands in it, edit its parameters, look at what came out."""
 
@@ -102,8 +105,8 @@ class Project:
 
     @staticmethod
     def environment(**additional: str) -> dict[str, str]:
-        """The environment of an activated virtual environment, without what an outer DVC or pytest has set."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTEST_"))}
+        """The environment of an activated virtual environment, without what an outer DVC, pytest or image has set."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTER)}
         return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **additional}
 
     def succeed(self, *command: str, **environment: str) -> str:
