@@ -51,7 +51,7 @@ def imported(path: Path) -> frozenset[str]:
     """The dotted names that a file imports, anywhere in it. Raises InputError if Python could not read it either."""
     try:
         return names_in(path.read_bytes(), ".".join(path.parent.parts))
-    except (SyntaxError, ImportError) as error:
+    except (SyntaxError, ValueError, ImportError) as error:  # ValueError: of null bytes, before Python 3.11.4
         raise InputError(f"{path}: {error}; fix it, or `git restore {path}`") from error
 
 

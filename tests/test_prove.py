@@ -195,7 +195,8 @@ def without_plots(project: Project) -> None:
 
 def without_dvc(project: Project) -> None:
     project.succeed("git", "rm", "-q", "-r", "--cached", ".dvc")
-    (project.path / ".gitignore").write_text("/.dvc\n")
+    with (project.path / ".gitignore").open("a") as ignored:
+        ignored.write("/.dvc\n")
 
 
 REFUSED = {
