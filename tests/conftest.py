@@ -83,8 +83,8 @@ class Project:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user would in an activated environment, and wait for it; stdin is empty."""
-        if command[0] == "dvc" and not environment:
-            return forked.dvc(self.path, self.environment(), *command[1:])
+        if command[0] in ("dvc", "python") and not environment:
+            environment = self.forking()
         return subprocess.run(
             command, cwd=self.path, env=self.environment(**environment), stdin=subprocess.DEVNULL, capture_output=True,
             text=True, timeout=PATIENCE, check=False,
@@ -108,6 +108,10 @@ class Project:
         """The environment of an activated virtual environment, without what an outer DVC, pytest or image has set."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTER)}
         return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **additional}
+
+    def forking(self) -> dict[str, str]:
+        """What makes `dvc` and `python -m` start sooner, and decides nothing else; see tests/forked.py."""
+        return {"PATH": f"{forked.commands()}:{self.environment()['PATH']}"}
 
     def succeed(self, *command: str, **environment: str) -> str:
         """Run a command that must succeed; returns what it printed."""

@@ -104,7 +104,8 @@ def in_a_shell(block: Block, project: Project) -> Iterator[Example]:
     """Run the commands of a block; one fails if its exit status is not what the page shows."""
     for match in COMMAND.finditer(block.text):
         with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:  # a pipe would wait for DVC's queue workers
-            done = project.run("bash", "-c", f"exec > {output.name} 2>&1; {match[1]}", COLUMNS="80")
+            command = f"exec > {output.name} 2>&1; {match[1]}"
+            done = project.run("bash", "-c", command, COLUMNS="80", **project.forking())
             printed = output.read()
         failed = (done.returncode == 0) == match[2].startswith("error: ")
         yield Example(f"$ {match[1]}", match[2], block.start + match.start(2), printed, failed)

@@ -1,25 +1,60 @@
-"""`dvc` in processes forked from one that has loaded DVC already: a second's work less for each of hundreds.
+"""`dvc` and `python -m` in processes forked from one that has loaded the libraries: seconds less for each of hundreds.
 
-As a script, it loads DVC, then runs a command for each line that it reads, and answers with its exit status. Each has a
-process, environment and output of its own, and runs DVC's own entry point.
+As a script, it loads them, then listens beside the commands `dvc` and `python` that `commands` makes. Each of these has
+a process, environment and open files of its own, runs its own entry point and imports the project's code itself.
 """
 
 import atexit
 import contextlib
 import functools
+import gc
+import importlib
 import json
 import os
+import runpy
+import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
+import types
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
-CONFIG = Path(__file__).parents[1] / ".dvc/config"  # it sends nothing to anybody
+ROOT = Path(__file__).parents[1]
+NUMERICS = runpy.run_path(str(ROOT / "mnist/numerics.py"))  # what torch must find in the environment when it is loaded
+LIBRARIES = """
+    matplotlib.backends.backend_agg matplotlib.figure optuna PIL.Image rich.progress rich.table safetensors.torch
+    scipy.optimize scipy.stats torch torch.optim.swa_utils typer
+"""
+# what stands for a command: it hands itself to the process that has the libraries, or is what it is called
+COMMAND = """#!{python} -IS
+import json, os, signal, socket, sys
+name, folder = os.path.basename(sys.argv[0]), os.path.dirname(sys.argv[0])
+if name == "python" and sys.argv[1:2] != ["-m"]:
+    os.execv("{python}", ["{python}", *sys.argv[1:]])
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect(folder + "/socket")
+    mask = os.umask(0)
+    asked = json.dumps([name, sys.argv[1:], os.getcwd(), dict(os.environ), mask]).encode()
+    socket.send_fds(server, [len(asked).to_bytes(8, "big")], [0, 1, 2])
+    server.sendall(asked)
+    status = int(server.recv(100) or 70)
+if status < 0:
+    os.kill(os.getpid(), -status)
+sys.exit(status)
+"""
 
 
 def load() -> None:
-    """Import what DVC imports as it goes, by a run of next to nothing."""
+    """Import what commands and stages import as they go; of DVC, by a run of next to nothing."""
+    os.environ |= NUMERICS["INSTRUCTION_SETS"] | {"OMP_WAIT_POLICY": "PASSIVE"}
+    for name in LIBRARIES.split():
+        importlib.import_module(name)
     import dvc.cli
     from tqdm import tqdm
 
@@ -27,58 +62,97 @@ def load() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         subprocess.run(["git", "init", "-q"], check=True)
         Path(".dvc").mkdir()
-        shutil.copy(CONFIG, ".dvc/config")
+        shutil.copy(ROOT / ".dvc/config", ".dvc/config")  # it sends nothing to anybody
         Path("dvc.yaml").write_text("stages: {one: {cmd: echo > made, outs: [made]}}")
         for command in ("repro", "status"):
             assert dvc.cli.main([command, "-q"]) == 0
 
 
-def serve() -> None:
-    """Run what is asked for, one command after the other, until there is no more to read."""
+def serve(folder: Path) -> None:
+    """Run the commands that are asked for, each in a process of its own, until stdin ends."""
     load()
-    for line in sys.stdin:
-        asked = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            run(**asked)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    gc.freeze()  # a collection would write to all that is loaded, and so copy it, in each process
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "socket"))
+        listener.listen()
+        print("ready", flush=True)
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+            asker, _ = listener.accept()
+            with asker, contextlib.suppress(ChildProcessError):
+                if os.fork() == 0:
+                    answer(asker)
+                while os.waitpid(-1, os.WNOHANG)[0]:  # those that have ended since
+                    pass
 
 
-def run(cwd: str, env: dict[str, str], arguments: list[str], out: str, err: str) -> None:
-    """Be `dvc` with these arguments."""
-    import dvc.cli
+def answer(asker: socket.socket) -> None:
+    """Run what is asked for in a process, and tell how it has ended."""
+    length, descriptors, _, _ = socket.recv_fds(asker, 8, 3)
+    with asker.makefile("rb") as stream:
+        asked = json.loads(stream.read(int.from_bytes(length, "big")))
+    pid = os.fork()
+    if pid == 0:
+        asker.close()
+        end(functools.partial(run, descriptors, *asked))
+    asker.sendall(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+    os._exit(0)
 
+
+def run(descriptors: list[int], name: str, arguments: list[str], cwd: str, env: dict[str, str], mask: int) -> None:
+    """Be the command `name` with these arguments, open files, folder, environment and umask."""
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     os.chdir(cwd)
+    os.umask(mask)
     os.environ.clear()
     os.environ.update(env)
-    for number, name in enumerate((os.devnull, out, err)):
-        opened = os.open(name, os.O_RDWR)
-        os.dup2(opened, number)
-        os.close(opened)
-    sys.argv = ["dvc", *arguments]
-    sys.exit(dvc.cli.main(arguments))
+    if name == "dvc":
+        import dvc.cli
+
+        sys.argv = [name, *arguments]
+        sys.exit(dvc.cli.main(arguments))  # what its entry point does
+    os.environ |= NUMERICS["INSTRUCTION_SETS"]  # with which torch was loaded
+    sys.argv = ["-m", *arguments[2:]]
+    sys.path[0] = cwd
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    runpy._run_module_as_main(arguments[1])  # type: ignore[attr-defined]  # what `-m` is
+
+
+def end(call: Callable[[], None]) -> NoReturn:
+    """Call, and end the process as Python does, without taking everything apart: that takes most of a second."""
+    status: object = 0
+    try:
+        call()
+    except SystemExit as done:
+        status = done.code or 0
+        if not isinstance(status, int):
+            print(status, file=sys.stderr)
+    except BaseException:
+        status = 1
+        traceback.print_exc()
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(status if isinstance(status, int) else 1)
 
 
 @functools.cache
-def server() -> subprocess.Popen[str]:
-    """The process that has loaded DVC, one for each of pytest's; it ends with that."""
-    process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def commands() -> Path:
+    """A folder with `dvc` and `python`, whose process has loaded the libraries, one for each of pytest's."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    for name in ("dvc", "python"):
+        (folder / name).write_text(COMMAND.format(python=sys.executable))
+        (folder / name).chmod(0o755)
+    process = subprocess.Popen(
+        [sys.executable, __file__, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     atexit.register(process.communicate)
-    return process
-
-
-def dvc(cwd: Path, env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `dvc` with these arguments in a folder, and wait for it; stdin is empty."""
-    process = server()
-    assert process.stdin
     assert process.stdout
-    with tempfile.NamedTemporaryFile("r+") as out, tempfile.NamedTemporaryFile("r+") as err:
-        asked = {"cwd": str(cwd), "env": env, "arguments": arguments, "out": out.name, "err": err.name}
-        process.stdin.write(json.dumps(asked) + "\n")
-        process.stdin.flush()
-        status = int(process.stdout.readline())
-        return subprocess.CompletedProcess(["dvc", *arguments], status, out.read(), err.read())
+    assert process.stdout.readline() == "ready\n"
+    return folder
 
 
 if __name__ == "__main__":
-    serve()
+    serve(Path(sys.argv[1]))
