@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks import pipeline
-from mnist import history, plots
+from mnist import plots, results
 
 ROOT = Path(__file__).parents[1]
 PAGE, PICTURE = ROOT / "docs/article.md", ROOT / "docs/images/article-curve.png"
@@ -28,7 +28,7 @@ def losses() -> np.ndarray:
         found = []
         for seed in SEEDS:
             pipeline.run(project, "dvc", "exp", "run", "-S", f"train.seed={seed}")
-            found.append([row.train_loss for row in history.read(project / history.FILE)])
+            found.append([row.train_loss for row in results.read_history(project / results.HISTORY)])
     return np.array(found)
 
 

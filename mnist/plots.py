@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mnist.dataset import Array
-from mnist.history import Epoch
 from mnist.predictions import Predictions, calibration_bins, confusion_matrix, wilson
+from mnist.results import Epoch
 
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#B0B0B0"
 SHOWN_CLASSES = 10  # bars beside an image

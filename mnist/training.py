@@ -14,9 +14,9 @@ from torch import Tensor, nn, optim
 from torch.optim import swa_utils
 
 from mnist import augmentation, dataset, speed
-from mnist.history import Epoch
 from mnist.hyperparameters import Hyperparameters
 from mnist.losses import LOSSES, Loss, objective
+from mnist.results import Epoch
 from pipeline.errors import InputError
 
 MEASURED_AT_ONCE = 1000  # validation images

@@ -19,14 +19,14 @@ class Plot(params.Section):
 def plot_predictions() -> None:
     """Draw predictions, mistakes, confusion, training and calibration into metrics/plots from the run's tables."""
     with stage.run("plot-predictions", "plot", Plot) as run:
-        from mnist import dataset, history, plots, predictions
+        from mnist import dataset, plots, predictions, results
 
         test = dataset.load("test")
         answers = predictions.read(dataset.statistics().classes)
         predictions.check_same_images(answers, test.labels)
         plots.settle()
         folder = run.folder("metrics/plots")
-        for name, figure in plots.of_run(test.images, answers, history.read(), run.params.images).items():
+        for name, figure in plots.of_run(test.images, answers, results.read_history(), run.params.images).items():
             plots.save(figure, folder / f"{name}.png")
 
 

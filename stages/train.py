@@ -17,7 +17,7 @@ def train() -> None:
 
         chosen = run.params
         numerics.pin(chosen.threads)
-        from mnist import dataset, history, losses, models, results, start, training
+        from mnist import dataset, losses, models, results, start, training
         from pipeline import resume
 
         training.check_device(chosen.device)
@@ -32,8 +32,8 @@ def train() -> None:
         training_split = dataset.load("train")
         validation_split = dataset.load("validation") if sum(statistics.counts["validation"].values()) else None
 
-        def report(epochs: list[history.Epoch]) -> None:
-            run.show("metrics/history.csv", functools.partial(history.write, epochs))
+        def report(epochs: list[results.Epoch]) -> None:
+            run.show("metrics/history.csv", functools.partial(results.write_history, epochs))
             console.say(epochs[-1])
 
         with (
@@ -42,8 +42,8 @@ def train() -> None:
         ):
             epochs = training.train(model, chosen, training_split, validation_split, checkpoint, report, advance)
         models.write(model, description, run.output("models/model.safetensors"))
-        history.write(epochs, run.output("metrics/history.csv"))
-        results.write_metrics(history.of_training(epochs), run.output("metrics/train.json"))
+        results.write_history(epochs, run.output("metrics/history.csv"))
+        results.write_metrics(results.of_training(epochs), run.output("metrics/train.json"))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnist import history, paired, plots, predictions
+from mnist import paired, plots, predictions, results
 from mnist.commands import compare, flipped
 from mnist.commands.runs import Run
 from mnist.dataset import Array
-from mnist.history import Epoch
 from mnist.predictions import Predictions
+from mnist.results import Epoch
 from pipeline.errors import InputError
 from tests.conftest import ROOT, Project, commit, copy
 
@@ -121,7 +121,7 @@ def keep(path: Path, *runs: Run) -> Project:
         }.items():
             (path / file).write_text(json.dumps(content))
         predictions.write(run.predictions, path / predictions.FILE)
-        history.write(run.history, path / history.FILE)
+        results.write_history(run.history, path / results.HISTORY)
         np.save(path / "data/normalised/test_images.npy", images_of(run))
         commit(project, run.revision)
         project.succeed("git", "tag", run.revision)

@@ -11,11 +11,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from mnist import history, plots
+from mnist import plots, results
 from mnist.commands import flipped
 from mnist.dataset import Array
-from mnist.history import Epoch
 from mnist.predictions import Predictions, calibration_bins, wilson
+from mnist.results import Epoch
 from pipeline import yaml12
 from tests.conftest import ROOT, Project
 
@@ -187,13 +187,13 @@ def test_dvcs_curves_and_ours_are_of_the_same_figures_in_the_same_order_and_word
     for name, panel in zip(("Loss", "Accuracy"), panels, strict=True):
         chart = declared[name]
         ((file, columns),) = chart["y"].items()
-        assert file == str(history.FILE)
+        assert file == str(results.HISTORY)
         assert (chart["x"], chart["y_label"]) == (panel.get_xlabel(), panel.get_title().lower())
         drawn = [list(line.get_ydata()) for line in panel.get_lines()]
         columns = [columns] if isinstance(columns, str) else columns
         assert drawn == [[getattr(row, column) for row in HISTORY] for column in columns]
     words = [text.get_text() for text in panels[0].get_legend().get_texts()]
-    assert [f"{word.removesuffix('ing')}_loss" for word in words] == declared["Loss"]["y"][str(history.FILE)]
+    assert [f"{word.removesuffix('ing')}_loss" for word in words] == declared["Loss"]["y"][str(results.HISTORY)]
 
 
 def test_dvc_shows_every_picture_that_the_report_has() -> None:

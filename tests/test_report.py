@@ -9,7 +9,7 @@ import pytest
 
 from mnist import metrics, predictions, results
 from mnist.commands import compare, figures, leaderboard, report
-from mnist.history import Epoch
+from mnist.results import Epoch
 from tests.test_compare import CLASSES, answering, keep, pair
 
 

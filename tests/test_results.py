@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mnist import history, predictions, results
-from mnist.history import Epoch
+from mnist import predictions, results
 from mnist.predictions import Predictions
+from mnist.results import Epoch
 from pipeline.errors import InputError
 
 repeated = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -47,8 +47,8 @@ def test_history_reads_back_exactly(
     tmp_path: Path, rows: list[tuple[float, float, float | None, float | None]]
 ) -> None:
     epochs = [Epoch(k, *row) for k, row in enumerate(rows, 1)]
-    history.write(epochs, tmp_path / "history.csv")
-    assert history.read(tmp_path / "history.csv") == epochs
+    results.write_history(epochs, tmp_path / "history.csv")
+    assert results.read_history(tmp_path / "history.csv") == epochs
 
 
 @given(st.binary(max_size=100))
@@ -56,7 +56,7 @@ def test_history_reads_back_exactly(
 def test_any_bytes_for_a_table_are_refused_with_their_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "table.csv"
     for header, read in (
-        ("epoch,learning_rate,train_loss,validation_loss,validation_accuracy\n", history.read),
+        ("epoch,learning_rate,train_loss,validation_loss,validation_accuracy\n", results.read_history),
         ("index,actual,predicted,p0,p1\n", lambda path: predictions.read(["a", "b"], path)),
     ):
         path.write_bytes(content)
@@ -94,7 +94,9 @@ ANSWERS = "index,actual,predicted,p0,p1\n"
 def test_what_is_wrong_with_a_table_is_said_with_its_line_and_the_remedy(text: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text(text, "utf-8")
-    read: Callable[..., object] = partial(predictions.read, ["a", "b"]) if text.startswith(ANSWERS) else history.read
+    read: Callable[..., object] = (
+        partial(predictions.read, ["a", "b"]) if text.startswith(ANSWERS) else results.read_history
+    )
     for content in (None, text):
         with pytest.raises(InputError) as error:
             read(path, content)
@@ -108,7 +110,7 @@ def test_probabilities_are_written_with_no_more_digits_than_they_need(tmp_path: 
     chances = np.array([[0.1, 0.9]], np.float32)
     predictions.write(Predictions(["a", "b"], np.array([0]), np.array([1]), chances), tmp_path / "written")
     assert (tmp_path / "written").read_bytes() == b"index,actual,predicted,p0,p1\n0,a,b,0.1,0.9\n"
-    history.write([Epoch(1, 0.1, 0.5, None, None)], tmp_path / "written")
+    results.write_history([Epoch(1, 0.1, 0.5, None, None)], tmp_path / "written")
     assert (tmp_path / "written").read_bytes() == f"{EPOCHS}1,0.1,0.5,,\n".encode()
 
 

@@ -16,8 +16,8 @@ from torchvision import transforms
 
 from mnist import augmentation, dataset, linear, losses, models, results, training
 from mnist.commands import settings
-from mnist.history import Epoch, of_training
 from mnist.hyperparameters import Hyperparameters
+from mnist.results import Epoch, of_training
 from pipeline import resume
 from pipeline.errors import InputError
 from tests.conftest import SHIPPED, first_of_mnist

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mnist import history, predictions, raw
+from mnist import predictions, raw, results
 from mnist.commands import settings
 from mnist.dataset import Array
-from mnist.history import Epoch
 from mnist.predictions import Predictions
+from mnist.results import Epoch
 from pipeline import revisions
 from pipeline.errors import InputError
 
@@ -42,13 +42,13 @@ def read(name: str) -> Run:
     revision.check_current(str(predictions.FILE))
     described = raw.parse_description(revision.content("data/raw/dataset.json"), f"{name}: data/raw")
     answers, epochs = (
-        revision.content(str(path)).decode(errors="replace") for path in (predictions.FILE, history.FILE)
+        revision.content(str(path)).decode(errors="replace") for path in (predictions.FILE, results.HISTORY)
     )
     return Run(
         name,
         revision.parameters,
         predictions.read(described.classes, Path(f"{name}:{predictions.FILE}"), answers),
-        history.read(Path(f"{name}:{history.FILE}"), epochs),
+        results.read_history(Path(f"{name}:{results.HISTORY}"), epochs),
         described.name,
         {file: facts["sha256"] for file, facts in described.files.items() if file.startswith("t10k")},
         revision.lock.code(str(predictions.FILE)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from mnist import history
+from mnist import results
 from mnist.commands import groups
 from mnist.commands.space import SEED, Choices, Range, Sweep, merged, numbers
 from pipeline import definition, git, inputs, lock, params, yaml12
@@ -56,7 +56,7 @@ class Trainings:
     def progress(self, project: Path) -> list[float]:
         """The validation loss after each epoch of the training there, negative if the accuracy is to be maximised."""
         try:
-            epochs = history.read(project / history.FILE) if (project / history.FILE).exists() else []
+            epochs = results.read_history(project / results.HISTORY) if (project / results.HISTORY).exists() else []
         except InputError:  # it has just gone
             return []
         sign = 1 if self.sweep.plan.objective == "loss" else -1

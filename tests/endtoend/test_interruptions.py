@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist import history
+from mnist import results
 from tests.conftest import LONG, SCRIPTS, Project, commit, copy, made_once, make_project
 
 pytestmark = pytest.mark.slow
@@ -141,7 +141,7 @@ def test_training_goes_on_from_its_last_epoch_whatever_has_ended_it(
 ) -> None:
     project = copy(long, tmp_path / "project")
     project.repro("normalise")
-    shown, done = project.path / history.FILE, 0
+    shown, done = project.path / results.HISTORY, 0
     for number, status, says in (
         (signal.SIGINT, 130, "error: interrupted\n"),
         (signal.SIGTERM, 143, "error: terminated\n"),
@@ -151,7 +151,7 @@ def test_training_goes_on_from_its_last_epoch_whatever_has_ended_it(
         if done:
             done = after(until(running, "going on after epoch "))
         until(running, f"epoch {done + 3}:")
-        assert len(history.read(shown)) >= done + 3, "the curve can be watched"
+        assert len(results.read_history(shown)) >= done + 3, "the curve can be watched"
         os.killpg(running.pid, number)
         rest, _ = running.communicate()
         assert running.returncode == status

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import recipes
-from mnist import history
+from mnist import results
 from mnist.commands import fingerprint
 from tests.conftest import (
     FASHION,
@@ -71,7 +71,7 @@ def test_the_articles_recipe_comes_to_the_articles_losses_from_other_weights_too
 
 def losses(project: Project) -> list[float]:
     """The training loss of each epoch."""
-    return [row.train_loss for row in history.read(project.path / "metrics/history.csv")]
+    return [row.train_loss for row in results.read_history(project.path / "metrics/history.csv")]
 
 
 @needs_the_order
