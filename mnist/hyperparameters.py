@@ -26,6 +26,7 @@ class Hyperparameters(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     threads: Annotated[int, Field(ge=1, le=1024)]
     device: Literal["cpu", "cuda"]
+    parts: Annotated[int, Field(ge=1, le=1024)] = 1
     class_weights: Literal["balanced"] | None = None
     start_from: Annotated[str, Field(min_length=1)] | None = None
 
@@ -41,4 +42,10 @@ class Hyperparameters(BaseModel):
             raise ValueError(
                 f"label_smoothing is for cross_entropy; {self.loss} takes none: set train.label_smoothing to 0.0"
             )
+        return self
+
+    @model_validator(mode="after")
+    def each_part_has_an_image(self) -> Self:
+        if self.parts > self.batch_size:
+            raise ValueError(f"parts: {self.parts} of {self.batch_size} images a batch; set train.parts to fewer")
         return self

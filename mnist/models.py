@@ -123,7 +123,7 @@ def create(
         classes=statistics.classes,
         dataset=statistics.name,
         handwriting=statistics.handwriting,
-        parameters=chosen.model_dump(exclude_none=True),
+        parameters=chosen.model_dump(exclude_defaults=True),
         torch=torch.__version__.split("+")[0],  # what follows names the build
         inputs=inputs,
     )

@@ -5,15 +5,16 @@ through a data set, a transform and a loader, but a whole batch gathered from on
 model.
 """
 
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn, optim
 from torch.optim import swa_utils
 
-from mnist import augmentation, dataset, speed
+from mnist import augmentation, dataset, parts, speed
 from mnist.hyperparameters import Hyperparameters
 from mnist.losses import LOSSES, Loss, objective
 from mnist.results import Epoch
@@ -40,11 +41,13 @@ def train(
     checkpoint: Checkpoint,
     report: Callable[[list[Epoch]], None] = lambda _: None,
     advance: Callable[[int], None] = lambda _: None,
+    group: parts.Group = parts.ALONE,
 ) -> list[Epoch]:
     """Train `model` in place, resuming after the last epoch in `checkpoint`; returns one row per epoch.
 
     `report` is told all rows after an epoch, `advance` how many steps there were more. All randomness comes from
-    torch's CPU generator. Raises InputError, naming epoch and step, when the loss or a weight is no longer finite.
+    torch's CPU generator. The processes of a `group` come to the same result, and the first of them reports it.
+    Raises InputError, naming epoch and step, when the loss or a weight is no longer finite.
     """
     speed.keep_memory()
     images, labels = on_device(training, chosen.device)
@@ -54,33 +57,35 @@ def train(
     optimizer = make_optimizer(model, chosen)
     schedule = SCHEDULES[chosen.schedule](optimizer, chosen.learning_rate, chosen.epochs * steps(chosen, training))
     average = averaged(model, chosen.average) if chosen.average else None
-    parts = {"model": model, "optimizer": optimizer, "schedule": schedule, **({"average": average} if average else {})}
-    history = [Epoch(*row) for row in checkpoint.restore(parts)]
+    state = {"model": model, "optimizer": optimizer, "schedule": schedule, **({"average": average} if average else {})}
+    history = [Epoch(*row) for row in checkpoint.restore(state)]
+    gradient = parts.of_batches(model, chosen.parts, group)
     advance(len(history) * steps(chosen, training))
 
     for epoch in range(len(history) + 1, chosen.epochs + 1):
         model.train()
         losses = torch.zeros(steps(chosen, training), device=chosen.device)
-        for step, (batch, targets) in enumerate(batches(images, labels, chosen)):
+        for step, pieces in enumerate(batches(images, labels, chosen, gradient.cut)):
             optimizer.zero_grad()
-            logits = model(batch)
-            loss = loss_function(logits, targets)
-            loss.backward()
+            for batch, targets in pieces:  # one, unless train.parts says otherwise
+                logits = model(batch)
+                loss = loss_function(logits, targets)
+                loss.backward()
+                gradient.keep(loss, len(batch))
+            losses[step] = gradient.add()  # read back once an epoch, so that a GPU need not wait at each step
             optimizer.step()
             if average:
                 average.update_parameters(model)
             learning_rate = optimizer.param_groups[0]["lr"]
             schedule.step()
-            losses[step] = loss.detach()  # read back once an epoch, so that a GPU need not wait at each step
             advance(1)
-        check_finite(model, losses, epoch)
         result = average.module if average else model
-        measured = measure(result, *held_out, LOSSES[chosen.loss]) if held_out else (None, None)
-        if measured[0] is not None and not math.isfinite(measured[0]):
-            raise diverged(epoch, len(losses), "the validation loss is")
+        measured = measure(result, *held_out, LOSSES[chosen.loss], group) if held_out else (None, None)
         history.append(Epoch(epoch, learning_rate, losses.double().mean().item(), *measured))
-        checkpoint.save(parts, [tuple(row) for row in history])
-        report(history)
+        if group.rank == 0:
+            check_finite(model, losses, history[-1])
+            checkpoint.save(state, [tuple(row) for row in history])
+            report(history)
     if average:
         model.load_state_dict(average.module.state_dict())
     return history
@@ -105,49 +110,64 @@ def steps(chosen: Hyperparameters, training: dataset.Split) -> int:
     return math.ceil(len(training.images) / chosen.batch_size)
 
 
-def batches(images: Tensor, labels: Tensor, chosen: Hyperparameters) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch: every image once, in random order; uint8 (size, …) and int64 (size,), of the last batch fewer."""
-    device, size = images.device, chosen.batch_size
+def batches(
+    images: Tensor,
+    labels: Tensor,
+    chosen: Hyperparameters,
+    cut: Callable[[int, int], Iterable[parts.Range]] = parts.Whole.cut,
+) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    """One epoch: every image once, in random order; the pieces that `cut` makes of each batch, the last one smaller.
+
+    They are uint8 (size, …) and int64 (size,).
+    """
+    device = images.device
     order = torch.randperm(len(images)).to(device)
     moves = torch.randint(2 * chosen.shift + 1, (2, len(images) if chosen.shift else 0), dtype=torch.uint8).to(device)
     turns = torch.rand(len(images) if chosen.rotate else 0).mul_(2).sub_(1).to(device)
-    for start in range(0, len(images), size):
-        index = order[start : start + size]
+
+    def piece(first: int, behind: int) -> tuple[Tensor, Tensor]:
+        index = order[first:behind]
         batch = images.index_select(0, index)
         if chosen.rotate:
-            batch = augmentation.turned(batch, chosen.rotate, turns[start : start + size])
+            batch = augmentation.turned(batch, chosen.rotate, turns[first:behind])
         if chosen.shift:
-            batch = augmentation.shifted(batch, chosen.shift, *moves[:, start : start + size].long())
-        yield batch, labels.index_select(0, index).long()
+            batch = augmentation.shifted(batch, chosen.shift, *moves[:, first:behind].long())
+        return batch, labels.index_select(0, index).long()
+
+    for start in range(0, len(images), chosen.batch_size):
+        yield itertools.starmap(piece, cut(start, min(start + chosen.batch_size, len(images))))
 
 
-def measure(model: nn.Module, images: Tensor, labels: Tensor, loss_function: Loss) -> tuple[float, float]:
-    """Mean loss and accuracy on images that are not trained on."""
+def measure(
+    model: nn.Module, images: Tensor, labels: Tensor, loss_function: Loss, group: parts.Group = parts.ALONE
+) -> tuple[float, float]:
+    """Mean loss and accuracy on images that are not trained on; each process of the group takes some of them."""
     model.eval()
-    loss = torch.zeros((), dtype=torch.float64, device=images.device)
-    correct = torch.zeros((), dtype=torch.int64, device=images.device)
+    pieces = list(zip(*(tensor.split(MEASURED_AT_ONCE) for tensor in (images, labels)), strict=True))
+    found = torch.zeros(len(pieces), 2, dtype=torch.float64, device=images.device)
     with torch.no_grad():
-        for batch, targets in zip(*(tensor.split(MEASURED_AT_ONCE) for tensor in (images, labels)), strict=True):
+        for number, (batch, targets) in list(enumerate(pieces))[group.rank :: group.size]:
             logits = model(batch)
-            loss += loss_function(logits, targets.long()) * len(batch)
-            correct += (logits.argmax(1) == targets).sum()
-    return loss.item() / len(images), correct.item() / len(images)
+            found[number, 0] = loss_function(logits, targets.long()) * len(batch)
+            found[number, 1] = (logits.argmax(1) == targets).sum()
+    losses, correct = group.gather(found).sum(0).t().tolist()  # of each piece, one process has more than zeros
+    return sum(losses) / len(images), sum(correct) / len(images)
 
 
-def check_finite(model: nn.Module, losses: Tensor, epoch: int) -> None:
-    """Raise InputError if the training has diverged."""
-    finite = losses.isfinite()
-    if finite.all() and all(weights.isfinite().all() for weights in model.state_dict().values()):
+def check_finite(model: nn.Module, losses: Tensor, row: Epoch) -> None:
+    """Raise InputError if the training has diverged in an epoch: by its losses, one a step, its end, or its row."""
+    step = len(losses)
+    if not (finite := losses.isfinite()).all():
+        step, what = int(finite.int().argmin()) + 1, "the loss is"
+    elif not all(weights.isfinite().all() for weights in model.state_dict().values()):
+        what = "the weights are"
+    elif row.validation_loss is not None and not math.isfinite(row.validation_loss):
+        what = "the validation loss is"
+    else:
         return
-    step = int(finite.int().argmin()) + 1 if not finite.all() else len(losses)
-    what = "the loss is" if not finite.all() else "the weights are"
-    raise diverged(epoch, step, what)
-
-
-def diverged(epoch: int, step: int, what: str) -> InputError:
-    """The error for a training that cannot go on."""
-    return InputError(
-        f"train: epoch {epoch}, step {step}: {what} no longer finite; no model is written: lower train.learning_rate"
+    raise InputError(
+        f"train: epoch {row.epoch}, step {step}: {what} no longer finite; no model is written: "
+        "lower train.learning_rate"
     )
 
 

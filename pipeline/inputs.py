@@ -35,9 +35,14 @@ class Inputs(NamedTuple):
     files: dict[str, Version]
 
     @property
+    def digests(self) -> dict[str, str]:
+        """The MD5 that DVC knows each dependency by."""
+        return {path: self.digest(path) for path in self.deps}
+
+    @property
     def key(self) -> str:
         """A hash of the values and contents, the same in every folder and clone, and as of what dvc.lock records."""
-        return lock.key(self.values, {path: self.digest(path) for path in self.deps})
+        return lock.key(self.values, self.digests)
 
     def digest(self, dep: str) -> str:
         """The MD5 that DVC knows a dependency by."""

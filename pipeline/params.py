@@ -45,14 +45,20 @@ def check(tree: dict[str, Any], section: str, schema: type[Schema], place: objec
 
 
 def check_all(tree: dict[str, Any], schema: type[Schema], place: object = FILE) -> Schema:
-    """Hold all of `tree` against a schema whose fields are the sections. Raises InputError."""
+    """Hold all of `tree` against a schema whose fields are the sections; one with a default may be missing.
+
+    Raises InputError.
+    """
     sections: dict[str, Any] = {name: field.annotation for name, field in schema.model_fields.items()}
     for section in tree:
         if not isinstance(section, str):
             raise InputError(f"{place}: {shown(section)}: a key should be a word{suggestion('', list(sections))}")
         if section not in sections:
             raise InputError(f"{place}: {section}: unknown key{suggestion(section, list(sections))}")
-    return schema(**{section: check(tree, section, each, place) for section, each in sections.items()})
+    needed = {name for name, field in schema.model_fields.items() if field.is_required()}
+    return schema(
+        **{name: check(tree, name, each, place) for name, each in sections.items() if name in needed | tree.keys()}
+    )
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

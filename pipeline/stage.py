@@ -9,7 +9,7 @@ from typing import Generic, NoReturn, TypeVar
 
 from pydantic import BaseModel
 
-from pipeline import STARTED, console, definition, files, imports, inputs, params, parent, pins, yaml12
+from pipeline import STARTED, console, definition, files, imports, inputs, launch, params, parent, pins, yaml12
 from pipeline.errors import InputError
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -102,8 +102,9 @@ def run(name: str, section: str, schema: type[Section]) -> Iterator[Run[Section]
     """
     if "DVC_STAGE" in os.environ and sys.platform == "linux":
         parent.end_with_dvc(os.environ["DVC_STAGE"])
+    launch.follow()
     # DVC's own lock does not cover a stage that is run by hand
-    with files.locked(files.temporary() / f"{name}.lock", name):
+    with files.locked(files.temporary() / f"{name}.lock", name) if launch.holds() else contextlib.nullcontext():
         tree = yaml12.read(params.FILE)
         checked = params.check(tree, section, schema)
         before = inputs.note(name, tree, {})

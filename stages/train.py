@@ -1,25 +1,59 @@
 """Train the network on the training split.
 
-python -m stages.train
+python -m stages.train, or as several processes: torchrun --nproc-per-node N -m stages.train
 """
 
 import functools
+import os
+import sys
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from mnist.hyperparameters import Hyperparameters
-from pipeline import console, stage
+from pipeline import console, launch, params, stage, yaml12
+
+
+class Machine(params.Section):
+    """The section `machine` of params.yaml, which need not be there: what decides no result."""
+
+    processes: Annotated[int, Field(ge=1, le=1024)] = 1
 
 
 def train() -> None:
     """Train as params.yaml says on data/normalised; write the model, metrics/history.csv and metrics/train.json."""
     with stage.run("train", "train", Hyperparameters) as run:
-        from mnist import numerics
+        machine = params.check({"machine": {}} | yaml12.read(params.FILE), "machine", Machine)
+        if machine.processes > 1 and not launch.shared():
+            check_processes(machine.processes, run.params)
+            launch.share("train", "stages.train", machine.processes)
+        else:
+            work(run)
 
-        chosen = run.params
-        numerics.pin(chosen.threads)
-        from mnist import dataset, losses, models, results, start, training
-        from pipeline import resume
 
+def check_processes(processes: int, chosen: Hyperparameters) -> None:
+    """Raise InputError if there are more processes than parts of a batch; warn if there are more than cores."""
+    from mnist import parts
+
+    parts.check(chosen.parts, processes)
+    if processes * chosen.threads > (cores := len(os.sched_getaffinity(0))):
+        print(
+            f"train: {processes} processes of {chosen.threads} threads on {cores} cores: they wait for each other",
+            file=sys.stderr,
+        )
+
+
+def work(run: stage.Run[Hyperparameters]) -> None:
+    """Train, alone or as one of the processes that share the work, of which the first one writes."""
+    from mnist import numerics
+
+    chosen = run.params
+    numerics.pin(chosen.threads)
+    from mnist import dataset, losses, models, parts, results, start, training
+    from pipeline import group, resume
+
+    with group.joined("train", run.before.values | run.before.digests, chosen.device) as peers:
         training.check_device(chosen.device)
         numerics.warn("train", chosen.device)
         statistics = dataset.statistics()
@@ -37,13 +71,17 @@ def train() -> None:
             console.say(epochs[-1])
 
         with (
-            resume.checkpoint(run.key, run.look) as checkpoint,
+            resume.checkpoint(run.key, run.look, peers) as checkpoint,
             console.progress("training", chosen.epochs * training.steps(chosen, training_split)) as advance,
         ):
-            epochs = training.train(model, chosen, training_split, validation_split, checkpoint, report, advance)
-        models.write(model, description, run.output("models/model.safetensors"))
-        results.write_history(epochs, run.output("metrics/history.csv"))
-        results.write_metrics(results.of_training(epochs), run.output("metrics/train.json"))
+            epochs = training.train(
+                model, chosen, training_split, validation_split, checkpoint, report, advance, peers or parts.ALONE
+            )
+    if peers and peers.rank:
+        return
+    models.write(model, description, run.output("models/model.safetensors"))
+    results.write_history(epochs, run.output("metrics/history.csv"))
+    results.write_metrics(results.of_training(epochs), run.output("metrics/train.json"))
 
 
 if __name__ == "__main__":

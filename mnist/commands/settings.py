@@ -1,4 +1,4 @@
-"""All of `params.yaml`: the sections of the five stages."""
+"""All of `params.yaml`: the sections of the five stages, and what decides no result."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from stages.download import Dataset
 from stages.evaluate import Evaluate
 from stages.normalise import Normalise
 from stages.plot_predictions import Plot
+from stages.train import Machine
 
 
 class Settings(params.Section):
@@ -19,6 +20,7 @@ class Settings(params.Section):
     train: Hyperparameters
     evaluate: Evaluate
     plot: Plot
+    machine: Machine = Machine()
 
 
 def read(path: Path = params.FILE) -> Settings:
