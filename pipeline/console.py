@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 import typer
@@ -36,6 +37,7 @@ REMEDIES = {  # of what the system may refuse
     errno.EPIPE: "let what reads it read to the end",
     errno.ENOMEM: MEMORY,
 }
+IMPORT = "<frozen importlib._bootstrap>"  # what Python's own frames of an import have for a file
 # how libraries say that there is too little memory to load them, or to compute with, in errors of any kind
 SHORT = re.compile("failed to map segment|(cannot|can't|not) allocate memory|without exception set", re.IGNORECASE)
 
@@ -94,8 +96,13 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     print("warning: " + " ".join(str(message).split()), file=sys.stderr)
 
 
-def stop(number: int, _: object) -> NoReturn:
-    """Turn a signal into an exception."""
+def stop(number: int, frame: FrameType | None) -> NoReturn:
+    """Turn a signal into an exception; amid an import, where C++ may meet it and abort, into the end."""
+    while frame:
+        if frame.f_code.co_filename == IMPORT:
+            complain(STOPS[signal.Signals(number)])
+            os._exit(128 + number)
+        frame = frame.f_back
     raise Stopped(number)
 
 

@@ -7,18 +7,16 @@ alone writes, and says what there is to say; the others end with it.
 import contextlib
 import datetime as dt
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from pipeline import launch
 from pipeline.errors import InputError
-
-LONGEST = dt.timedelta(minutes=10)  # that others are waited for: to come, or to be done with their share of a step
 
 
 class Group:
@@ -49,7 +47,7 @@ class Group:
         for rank, theirs in enumerate(every):
             names = [name for name in every[0] | theirs if every[0].get(name) != theirs.get(name)]
             if names and self.rank:
-                sys.exit(1)
+                launch.end(1)
             if names:
                 raise InputError(
                     f"{stage}: process {rank} has other inputs than process 0: {', '.join(names[:3])}"
@@ -58,16 +56,19 @@ class Group:
 
 
 @contextlib.contextmanager
-def joined(stage: str, inputs: dict[str, Any], device: str) -> Iterator[Group | None]:
+def joined(stage: str, inputs: dict[str, Any], device: str, patience: int) -> Iterator[Group | None]:
     """The processes that run this stage together; None where it runs alone.
 
+    They wait `patience` seconds for each other: to come, and to be done with what the next step needs of them.
     Raises InputError if one does not come, has other inputs, or ends before the others.
     """
     if not launch.shared():
         yield None
         return
     try:
-        dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=LONGEST)
+        if device == "cuda":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # one each
+        dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=dt.timedelta(seconds=patience))
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"{stage}: the other processes cannot be reached ({reason(error)}); start them together"
@@ -95,7 +96,7 @@ def ending() -> Iterator[None]:
         yield
     except RuntimeError as error:
         if launch.watched():  # by what has started them, and says which one has ended
-            sys.exit(1)
+            launch.end(1)
         raise InputError(
             f"another of the processes has ended, or cannot be reached ({reason(error)}); start all of them again: "
             "training goes on after its last epoch"

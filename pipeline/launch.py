@@ -28,7 +28,9 @@ def holds() -> bool:
 
 
 def follow() -> None:
-    """As one of several that an agent watches: end with it, and when it is told to, without a word, as it has some."""
+    """As one of several processes, leave the words to the first, and end with the agent that has started them."""
+    if shared():
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # else a lost connection is pages of torch's stack
     if watched() and sys.platform == "linux":
         parent.end_with(os.getppid())
     if LAUNCHER in os.environ:
@@ -38,8 +40,14 @@ def follow() -> None:
 
 def leave(number: int, _: object) -> NoReturn:
     """End on a signal; what is half-written is removed on the way out."""
-    signal.signal(number, signal.SIG_IGN)  # a terminal sends it to all of them, and so does the agent
-    sys.exit(128 + number)
+    end(128 + number)
+
+
+def end(status: int) -> NoReturn:
+    """End without a word, and undisturbed: a terminal sends its signal to all processes, and then the agent does."""
+    for number in console.STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(status)
 
 
 def share(stage: str, module: str, processes: int) -> None:
@@ -51,7 +59,7 @@ def share(stage: str, module: str, processes: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # what it logs is said below, in a line
+    logging.disable(logging.ERROR)  # what the agent logs is said below, in a line
     os.environ[LAUNCHER] = str(os.getpid())
     config = LaunchConfig(
         1, 1, processes, run_id=stage, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0

@@ -19,6 +19,7 @@ class Machine(params.Section):
     """The section `machine` of params.yaml, which need not be there: what decides no result."""
 
     processes: Annotated[int, Field(ge=1, le=1024)] = 1
+    patience: Annotated[int, Field(ge=1, le=86_400)] = 600  # seconds that processes wait for each other
 
 
 def train() -> None:
@@ -29,7 +30,7 @@ def train() -> None:
             check_processes(machine.processes, run.params)
             launch.share("train", "stages.train", machine.processes)
         else:
-            work(run)
+            work(run, machine.patience)
 
 
 def check_processes(processes: int, chosen: Hyperparameters) -> None:
@@ -44,7 +45,7 @@ def check_processes(processes: int, chosen: Hyperparameters) -> None:
         )
 
 
-def work(run: stage.Run[Hyperparameters]) -> None:
+def work(run: stage.Run[Hyperparameters], patience: int) -> None:
     """Train, alone or as one of the processes that share the work, of which the first one writes."""
     from mnist import numerics
 
@@ -53,7 +54,7 @@ def work(run: stage.Run[Hyperparameters]) -> None:
     from mnist import dataset, losses, models, parts, results, start, training
     from pipeline import group, resume
 
-    with group.joined("train", run.before.values | run.before.digests, chosen.device) as peers:
+    with group.joined("train", run.before.values | run.before.digests, chosen.device, patience) as peers:
         training.check_device(chosen.device)
         numerics.warn("train", chosen.device)
         statistics = dataset.statistics()

@@ -37,6 +37,22 @@ def test_a_warning_of_a_library_is_a_line_whatever_python_is_told(action: str, t
     assert [line[:23] for line in done.stderr.splitlines()] == ["warning: Precision loss"] * (action != "ignore")
 
 
+NATIVE = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except BaseException:
+    os.abort()  # as C++ does on an exception that it does not expect
+"""
+
+
+def test_ctrl_c_amid_the_import_of_a_library_is_a_line(tmp_path: Path) -> None:
+    (tmp_path / "native.py").write_text(NATIVE)
+    importing = CARELESS.replace("from scipy import stats", "import native")
+    done = Project(tmp_path).run("python", "-c", importing, PYTHONPATH=f"{ROOT}:{tmp_path}")
+    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("megabytes", "command", "says"),

@@ -1,7 +1,9 @@
 """The training loop: the article's, to its losses, whatever feeds it."""
 
+import itertools
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -44,6 +46,11 @@ def few(split: dataset.Split) -> dataset.Split:
 
 def chosen(**changes: Any) -> Hyperparameters:
     return Hyperparameters(**{**DEFAULTS.model_dump(), **changes})
+
+
+def batches(images: torch.Tensor, labels: torch.Tensor, given: Hyperparameters) -> Iterator[Any]:
+    """An epoch's batches, each in one piece."""
+    return itertools.chain.from_iterable(training.batches(images, labels, given))
 
 
 def fresh(model: str) -> nn.Sequential:
@@ -160,8 +167,7 @@ def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:
     images, given = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1), chosen(batch_size=4)
     torch.manual_seed(0)
     first, second = (
-        torch.cat([batch for batch, _ in training.batches(images, images.flatten(), given)]).flatten().tolist()
-        for _ in range(2)
+        torch.cat([batch for batch, _ in batches(images, images.flatten(), given)]).flatten().tolist() for _ in range(2)
     )
     assert sorted(first) == sorted(second) == list(range(10))
     assert first != second != list(range(10))
@@ -185,7 +191,7 @@ def test_labels_stay_with_their_images_whatever_the_shift(split: dataset.Split) 
     images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
     ink = {int(image.sum()): int(label) for image, label in zip(images[:50].int(), labels[:50], strict=True)}
     padded = F.pad(images[:50], (3, 3, 3, 3))
-    for batch, targets in training.batches(
+    for batch, targets in batches(
         padded, labels[:50], chosen(batch_size=16, shift=3)
     ):  # nothing is moved out of so wide a margin
         assert [ink[int(image.sum())] for image in batch.int()] == targets.tolist()
@@ -197,7 +203,7 @@ def test_shifts_move_by_up_to_their_reach_in_every_direction_and_bring_in_backgr
     torch.manual_seed(0)
     places = set()
     for _ in range(300):
-        ((batch, _),) = training.batches(image, torch.zeros(1), chosen(shift=2))
+        ((batch, _),) = batches(image, torch.zeros(1), chosen(shift=2))
         assert int(batch.count_nonzero()) == 1
         places.add(tuple(batch[0].nonzero()[0].tolist()))
     assert places == {(row, column) for row in range(2, 7) for column in range(2, 7)}
@@ -209,7 +215,7 @@ def test_turning_leaves_the_order_and_the_shifts_as_they_are(split: dataset.Spli
     found = []
     for changes in ({}, {"rotate": 45.0}):
         torch.manual_seed(0)
-        ((batch, targets),) = training.batches(images, labels, chosen(shift=2, **changes))
+        ((batch, targets),) = batches(images, labels, chosen(shift=2, **changes))
         found.append((batch.flatten(1).argmax(1).tolist(), targets.tolist()))
     assert found[0] == found[1]
 
@@ -218,7 +224,7 @@ def test_turning_goes_both_ways_up_to_its_reach(split: dataset.Split, monkeypatc
     given: list[Any] = []
     monkeypatch.setattr(augmentation, "turned", lambda images, *rest: given.append(rest) or images)
     images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
-    for _ in training.batches(images, labels, chosen(rotate=10.0)):
+    for _ in batches(images, labels, chosen(rotate=10.0)):
         pass
     assert {degrees for degrees, _ in given} == {10.0}
     turns = torch.cat([turn for _, turn in given])
@@ -439,8 +445,8 @@ def test_each_step_has_its_own_learning_rate_and_all_have_the_momentum_that_is_s
     torch.manual_seed(1)
     speeds = [torch.zeros_like(weights) for weights in theirs.parameters()]
     images, labels = torch.from_numpy(few.images), torch.from_numpy(few.labels)
-    batches = (batch for _ in range(6) for batch in training.batches(images, labels, given))
-    for (batch, targets), now in zip(batches, rates, strict=True):
+    endless = (batch for _ in range(6) for batch in batches(images, labels, given))
+    for (batch, targets), now in zip(endless, rates, strict=True):
         gradients = torch.autograd.grad(F.cross_entropy(theirs(batch), targets), list(theirs.parameters()))
         with torch.no_grad():
             for weights, speed, gradient in zip(theirs.parameters(), speeds, gradients, strict=True):
@@ -486,11 +492,11 @@ def test_a_loss_that_is_no_longer_finite_names_epoch_and_step(split: dataset.Spl
     ],
 )
 def test_the_first_step_that_is_not_finite_is_named(losses: list[float], bias: float, says: str) -> None:
-    model = nn.Linear(1, 1)
-    training.check_finite(model, torch.tensor([1.0, 2.0]), 7)
+    model, row = nn.Linear(1, 1), Epoch(7, 0.1, 1.5, 1.0, 0.5)
+    training.check_finite(model, torch.tensor([1.0, 2.0]), row)
     model.bias.data.fill_(bias)
     with pytest.raises(InputError) as error:
-        training.check_finite(model, torch.tensor(losses), 7)
+        training.check_finite(model, torch.tensor(losses), row)
     remedy = "no longer finite; no model is written: lower train.learning_rate"
     assert str(error.value) == f"train: epoch 7, {says} {remedy}"
 

@@ -45,6 +45,10 @@ def findings() -> Iterator[str]:
         _, deps = definition.declared("train", definition.stage("train"), tree)
         definition.check_reads("train", deps, start.KEY, chosen.train.start_from)
         start.read(Path(chosen.train.start_from), chosen.train.model)
+    if chosen.machine.processes > 1:
+        from mnist import parts  # seconds, for torch
+
+        parts.check(chosen.train.parts, chosen.machine.processes)
     if chosen.train.device == "cuda":
         from mnist import training  # seconds, for torch
 

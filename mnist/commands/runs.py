@@ -15,7 +15,12 @@ from mnist.results import Epoch
 from pipeline import revisions
 from pipeline.errors import InputError
 
-IDLE = ("dataset.", "evaluate.", "plot.")  # sections that decide no answer; the data's content counts by itself
+IDLE = (
+    "dataset.",
+    "evaluate.",
+    "plot.",
+    "machine.",
+)  # sections that decide no answer; the data's content counts by itself
 
 
 @dataclass(frozen=True)
