@@ -1,6 +1,6 @@
 """Measure what the README promises, and write it to benchmarks/results.md: python -m benchmarks [PART…]
 
-Parts: loops, pipeline, comparing, serving, scale, pictures; all of them without an argument. Two take longer and are
+Parts: loops, pipeline, comparing, serving, scale, processes, pictures; all of them without an argument. Two take longer and are
 not among them: queue, six minutes; and recipes [NAME…], half an hour, which writes the README's table instead.
 """
 
@@ -21,7 +21,7 @@ from mnist import numerics
 
 numerics.pin(threads=1)
 
-from benchmarks import figures, loops, pictures, pipeline, recipes, serving  # noqa: E402
+from benchmarks import figures, loops, pictures, pipeline, processes, recipes, serving  # noqa: E402
 from benchmarks.figures import Figure  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +60,8 @@ def main(parts: list[str]) -> None:
             rows += loops.figures()
         if "scale" in parts:
             rows += scale(project, folder)
+        if "processes" in parts:
+            rows += processes.figures(project, folder)
         os.chdir(ROOT)
         if "pictures" in parts:
             rows += pictures.figures(folder)
@@ -109,7 +111,7 @@ def heading(seconds: float) -> str:
     )
 
 
-PARTS = ["loops", "pipeline", "comparing", "serving", "scale", "pictures"]
+PARTS = ["loops", "pipeline", "comparing", "serving", "scale", "processes", "pictures"]
 
 if __name__ == "__main__":
     main(sys.argv[1:] or PARTS)

@@ -1,0 +1,86 @@
+"""One training by one process and by two: python -m benchmarks.processes FOLDER PARTS, alone or by torchrun
+
+Trains `cnn` on the data set in FOLDER, a thread each, and prints a JSON object for each process: seconds a step, and the
+most anonymous memory (RssAnon), in MB. `figures` sets that side by side.
+"""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.figures import Figure, ratios
+from benchmarks.pipeline import run
+from benchmarks.scale import anonymous, multiply
+from mnist import dataset, numerics
+from mnist.commands import settings
+
+STEPS, WARM_UP = 250, 50
+TURNS = 3
+ALONE = ["python"]
+TWO = ["torchrun", "--standalone", "--nproc-per-node", "2"]
+LARGEST = 100  # times MNIST
+
+
+class Enough(BaseException):
+    """The steps that were to be timed are done."""
+
+
+def figures(project: Path, folder: Path) -> list[Figure]:
+    """The rows of the table, measured in a project whose data are normalised."""
+    run(project, "python", "-m", "mnist", "recipe", "cnn")
+    sides = {(parts, len(start)): (parts, start) for parts, start in ((1, ALONE), (4, ALONE), (4, TWO))}
+    turns = [{side: measured(project, dataset.FOLDER, *how) for side, how in sides.items()} for _ in range(TURNS)]
+    whole, alone, two = ([1e3 * turn[side][0]["step"] for turn in turns] for side in sides)
+    multiply(project / dataset.FOLDER, folder / "scaled", LARGEST)
+    one, *several = (
+        found["anonymous"] for start in (ALONE, TWO) for found in measured(project, folder / "scaled", 4, start)
+    )
+    return [
+        Figure("`cnn`, a step, whole", whole, "ms"),
+        Figure("in 4 parts, by one process", alone, "ms"),
+        Figure("in 4 parts, by two processes", two, "ms"),
+        Figure("`cnn` in 4 parts ÷ whole, one process", ratios(alone, whole), "", "≤ 1.15"),
+        Figure("throughput of 2 processes ÷ 1, `cnn` in 4 parts", ratios(alone, two), "", "≥ 1.7"),
+        Figure(f"anonymous memory of one of two at {LARGEST}× − of one alone", [max(several) - one], "MB", "≤ 50"),
+    ]
+
+
+def measured(project: Path, data: Path, parts: int, start: list[str]) -> list[dict[str, float]]:
+    """What each process says of a training."""
+    printed = run(project, *start, "-m", "benchmarks.processes", str(data), str(parts))
+    return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+
+
+def main(folder: Path, parts: int) -> None:
+    chosen = settings.read().train.model_copy(update={"parts": parts, "epochs": STEPS})  # more than it gets to
+    numerics.pin(threads=1)
+    from mnist import models, training
+    from mnist.parts import ALONE
+    from pipeline import group, resume
+
+    moments: list[float] = []
+    most = 0.0
+
+    def advance(_: int) -> None:
+        nonlocal most
+        moments.append(time.perf_counter())
+        most = max(most, anonymous()) if len(moments) % WARM_UP == 0 else most
+        if len(moments) > STEPS:
+            raise Enough
+
+    with group.joined("train", {}, "cpu", 600) as peers:
+        model, _ = models.create(chosen, dataset.statistics(folder))
+        try:
+            training.train(
+                model, chosen, dataset.load("train", folder), None, resume.Checkpoint(None), advance=advance,
+                group=peers or ALONE,
+            )  # fmt: skip
+        except Enough:
+            steps = [later - one for one, later in zip(moments[WARM_UP:], moments[WARM_UP + 1 :], strict=False)]
+    print(json.dumps({"step": statistics.mean(steps), "anonymous": most}), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
