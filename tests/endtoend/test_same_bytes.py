@@ -53,11 +53,11 @@ def test_another_clone_in_another_environment_on_one_core(cnn: tuple[Project, di
 # runs a stage's function with all of the machinery around it replaced by next to nothing
 BARE = """
 import contextlib, importlib, pathlib, sys, types
-from pipeline import console, inputs, params, resume, stage, yaml12
+from pipeline import console, group, inputs, params, resume, stage, yaml12
 
 class Run:
-    def __init__(self, section, key):
-        self.params, self.key = section, key
+    def __init__(self, section, before):
+        self.params, self.before, self.key = section, before, before.key
     def look(self):
         pass
     def show(self, path, write):
@@ -73,10 +73,11 @@ class Run:
 def run(name, section, schema):
     tree = yaml12.read(params.FILE)
     make = schema if section in ("dataset", "train") else types.SimpleNamespace  # those have values of their own
-    yield Run(make(**tree[section]), inputs.note(name, tree, {}).key)
+    yield Run(make(**tree[section]), inputs.note(name, tree, {}))
 
 stage.run, console.say = run, lambda line: None
 console.progress = lambda *_, **__: contextlib.nullcontext(lambda done: None)
+group.joined = lambda *_: contextlib.nullcontext()
 resume.checkpoint = lambda *_: contextlib.nullcontext(resume.Checkpoint(None))
 name = sys.argv[1]
 getattr(importlib.import_module(name), name.split(".")[1])()
