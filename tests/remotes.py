@@ -4,15 +4,18 @@ import contextlib
 import getpass
 import math
 import os
+import shlex
 import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.conftest import PATIENCE, Project
+from pipeline import verify
+from tests.conftest import PATIENCE, STAGES, Project
 
 KINDS = ["folder", "ssh", "s3"]
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -28,8 +31,10 @@ PidFile none
 UsePAM no
 StrictModes no
 PasswordAuthentication no
-Subsystem sftp {sftp}
+Subsystem sftp internal-sftp {options}
 """
+# as on a full disk, a part of what is larger than 300 kB is written, and the server is told so
+FULL = "trap '' XFSZ; ulimit -f 300; "
 
 
 @dataclass(frozen=True)
@@ -71,22 +76,19 @@ def missing(kind: str) -> str | None:
 
 
 @contextlib.contextmanager
-def serving(kind: str, folder: Path, **how: str) -> Iterator[Remote]:
-    """Run the server of such a remote, with its objects in a folder; `how` is what `ssh` and `s3` take."""
+def serving(kind: str, folder: Path, state: str = "") -> Iterator[Remote]:
+    """Run the server of such a remote, with its objects in a folder; a server may be `full` or `read-only`."""
     folder.mkdir(parents=True)
-    with {"folder": in_a_folder, "ssh": ssh, "s3": s3}[kind](folder, **how) as remote:
-        yield remote
+    if kind == "folder":
+        yield Remote("folder", folder, f"{folder}/{{name}}")
+    else:
+        with (ssh if kind == "ssh" else s3)(folder, state) as remote:
+            yield remote
 
 
 @contextlib.contextmanager
-def in_a_folder(folder: Path) -> Iterator[Remote]:
-    """A folder that several people see."""
-    yield Remote("folder", folder, f"{folder}/{{name}}")
-
-
-@contextlib.contextmanager
-def ssh(folder: Path, sftp: str = "internal-sftp") -> Iterator[Remote]:
-    """OpenSSH's server, with keys of its own and a command that stands for its subsystem."""
+def ssh(folder: Path, state: str) -> Iterator[Remote]:
+    """OpenSSH's server, with keys of its own."""
     assert SSHD
     for key in ("host_key", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
@@ -94,11 +96,12 @@ def ssh(folder: Path, sftp: str = "internal-sftp") -> Iterator[Remote]:
         Path("/run/sshd").mkdir(exist_ok=True)  # what the service's own start does
 
     def command(port: int) -> list[str]:
-        settings = SSHD_CONFIG.format(host=LOCALHOST, port=port, folder=folder, sftp=sftp)
+        options = "-R" if state == "read-only" else ""
+        settings = SSHD_CONFIG.format(host=LOCALHOST, port=port, folder=folder, options=options)
         (folder / "sshd_config").write_text(settings, "utf-8")
         return [str(SSHD), "-D", "-e", "-f", str(folder / "sshd_config")]
 
-    with listening(command, folder / "log") as port:
+    with listening(command, folder / "log", state) as port:
         yield Remote(
             "ssh", folder / "store", f"ssh://{LOCALHOST}{folder}/store/{{name}}",
             {"port": "{port}", "user": getpass.getuser()}, {"keyfile": str(folder / "key")}, port,
@@ -106,15 +109,17 @@ def ssh(folder: Path, sftp: str = "internal-sftp") -> Iterator[Remote]:
 
 
 @contextlib.contextmanager
-def s3(folder: Path, option: str = "--dir-cache-time=1s") -> Iterator[Remote]:
+def s3(folder: Path, state: str) -> Iterator[Remote]:
     """Rclone's S3 server, for whom a bucket is a folder."""
     assert RCLONE
     (folder / BUCKET).mkdir()
 
     def command(port: int) -> list[str]:
-        return [str(RCLONE), "serve", "s3", f"--addr={LOCALHOST}:{port}", "--auth-key=somebody,secret", option, str(folder)]
+        options = ["--read-only"] if state == "read-only" else []
+        address = f"--addr={LOCALHOST}:{port}"
+        return [str(RCLONE), "serve", "s3", address, "--auth-key=somebody,secret", *options, str(folder)]
 
-    with listening(command, folder / "log") as port:
+    with listening(command, folder / "log", state) as port:
         yield Remote(
             "s3", folder / BUCKET, f"s3://{BUCKET}/{{name}}",
             {"endpointurl": f"http://{LOCALHOST}:{{port}}", "region": "us-east-1"},
@@ -123,12 +128,13 @@ def s3(folder: Path, option: str = "--dir-cache-time=1s") -> Iterator[Remote]:
 
 
 @contextlib.contextmanager
-def listening(command: Callable[[int], list[str]], log: Path) -> Iterator[int]:
+def listening(command: Callable[[int], list[str]], log: Path, state: str) -> Iterator[int]:
     """Run a server on a port that is free, until it is not needed any more; yields the port once it answers there."""
     while True:
         with socket.create_server((LOCALHOST, 0)) as free:
             port = free.getsockname()[1]
-        with log.open("ab") as file, subprocess.Popen(command(port), stderr=file, stdin=subprocess.DEVNULL) as process:
+        start = f"{FULL if state == 'full' else ''}exec {shlex.join(command(port))}"
+        with log.open("ab") as file, subprocess.Popen(["bash", "-c", start], stderr=file) as process:
             try:
                 if not answers(port, process):
                     assert b"in use" in log.read_bytes(), log.read_text()  # another process was faster
@@ -141,14 +147,13 @@ def listening(command: Callable[[int], list[str]], log: Path) -> Iterator[int]:
 
 def answers(port: int, process: subprocess.Popen[bytes]) -> bool:
     """Wait until the process takes connections on a port; False if it ends instead."""
-    deadline = threading.Event()
-    for _ in range(PATIENCE * 50):
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None:
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection((LOCALHOST, port)):
             return True
-        if process.poll() is not None:
-            return False
-        deadline.wait(0.02)
-    raise TimeoutError(f"{process.args}: nobody answers on port {port}")
+        assert time.monotonic() < deadline, f"{process.args}: nobody answers on port {port}"
+        time.sleep(0.02)
+    return False
 
 
 class Wire:
@@ -207,3 +212,23 @@ class Wire:
 
     def __exit__(self, *_: object) -> None:
         self.cut()
+
+
+def differing(project: Project, store: Path) -> list[str]:
+    """What `dvc push --run-cache` should have brought to a store, and is not there, or with other bytes.
+
+    Metrics that git keeps lie in the cache too, for the run cache; DVC does not push them.
+    """
+    cache = project.path / ".dvc/cache"
+    tracked = set(project.succeed("git", "ls-files", "metrics").splitlines())
+    with contextlib.chdir(project.path):
+        pushed = [path for path, owners in verify.needed(cache / "files/md5").items() if not tracked >= set(owners)]
+    pushed += [path for path in cache.glob("runs/*/*/*") if path.is_file()]
+    assert len(pushed) > len(STAGES)
+    names = sorted(str(path.relative_to(cache)) for path in pushed)
+    return [name for name in names if not same(cache / name, store / name)]
+
+
+def same(path: Path, other: Path) -> bool:
+    """Whether two files are there and have the same content."""
+    return other.is_file() and path.read_bytes() == other.read_bytes()
