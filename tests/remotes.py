@@ -6,6 +6,7 @@ import math
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline import verify
 from tests.conftest import PATIENCE, STAGES, Project
@@ -115,7 +117,7 @@ def s3(folder: Path, state: str) -> Iterator[Remote]:
     (folder / BUCKET).mkdir()
 
     def command(port: int) -> list[str]:
-        options = ["--read-only"] if state == "read-only" else []
+        options = ["--dir-cache-time=0s", *["--read-only"] * (state == "read-only")]  # tests look into the folder
         address = f"--addr={LOCALHOST}:{port}"
         return [str(RCLONE), "serve", "s3", address, "--auth-key=somebody,secret", *options, str(folder)]
 
@@ -232,3 +234,58 @@ def differing(project: Project, store: Path) -> list[str]:
 def same(path: Path, other: Path) -> bool:
     """Whether two files are there and have the same content."""
     return other.is_file() and path.read_bytes() == other.read_bytes()
+
+
+class Killed(NamedTuple):
+    """A push that was killed, then one that was not: objects there in between, wrong ones at any time, lost ones."""
+
+    half_way: bool
+    present: int
+    wrong: list[str]
+    lost: list[str]
+
+
+def measure(project: Project, remote: Remote, name: str) -> int:
+    """Push all; returns the bytes that a server gets, or the files that a folder does."""
+    with wire(remote, math.inf) as way:
+        store = remote.add(project, name, way.port if way else 0)
+        project.succeed("dvc", "push", "--run-cache")
+        return way.passed if way else count(store)
+
+
+def push_killed(project: Project, remote: Remote, name: str, limit: int) -> Killed:
+    """Kill a push to an empty store once so many bytes have passed, or files are there, and push again."""
+    with wire(remote, limit) as way:
+        store = remote.add(project, name, way.port if way else 0)
+        process = project.start("dvc", "push", "--run-cache")
+        while process.poll() is None and not (way.still.is_set() if way else count(store) >= limit):
+            time.sleep(0.001)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    present, wrong = len(verify.objects(store / "files/md5")), corrupt(project, store)
+    remote.add(project, name)
+    project.succeed("dvc", "push", "--run-cache")
+    return Killed(
+        process.returncode == -signal.SIGKILL, present, wrong + corrupt(project, store), differing(project, store)
+    )
+
+
+def wire(remote: Remote, limit: float) -> contextlib.AbstractContextManager[Wire | None]:
+    """A wire to the remote's server, if it has one."""
+    return Wire(remote.port, limit) if remote.port else contextlib.nullcontext()
+
+
+def count(store: Path) -> int:
+    """How many files are there, whatever they are."""
+    return sum(len(names) for _, _, names in os.walk(store))
+
+
+def corrupt(project: Project, store: Path) -> list[str]:
+    """What is in a store under the name of an object, or of an entry of the run cache, and is not that."""
+    found = [str(each.path) for each in verify.examine(verify.objects(store / "files/md5")) if each.corrupt]
+    cache = project.path / ".dvc/cache"
+    for path in cache.glob("runs/*/*/*"):
+        there = store / path.relative_to(cache)
+        found += [str(there)] if there.exists() and not same(path, there) else []
+    return found
