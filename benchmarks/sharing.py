@@ -31,6 +31,6 @@ def kills(project: Project, kind: str, folder: Path) -> Figure:
             found.append(remotes.push_killed(project, remote, f"killed{k}", int(whole * (k + 0.5) / KILLS)))
             shutil.rmtree(remote.folder / f"killed{k}")
     lost = sum(len(each.wrong) + len(each.lost) for each in found)
-    half_way = [each.present for each in found if each.half_way]
-    note = f"{len(half_way)} were killed on the way, with {min(half_way)} to {max(half_way)} objects there"
+    present = [each.present for each in found]
+    note = f"killed with {min(present)} to {max(present)} objects there, and finished by another push"
     return Figure(f"lost or wrong after {KILLS} kills, {kind}", [lost], "", "≤ 0", "0", note)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline import verify
 from tests.conftest import PATIENCE, STAGES, Project
@@ -147,13 +147,13 @@ def listening(command: Callable[[int], list[str]], log: Path, state: str) -> Ite
                 process.terminate()
 
 
-def answers(port: int, process: subprocess.Popen[bytes]) -> bool:
+def answers(port: int, process: subprocess.Popen[Any]) -> bool:
     """Wait until the process takes connections on a port; False if it ends instead."""
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None:
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection((LOCALHOST, port)):
             return True
-        assert time.monotonic() < deadline, f"{process.args}: nobody answers on port {port}"
+        assert time.monotonic() < deadline, "nobody answers on that port"
         time.sleep(0.02)
     return False
 
@@ -201,6 +201,11 @@ class Wire:
             self.passed += len(data)
         return data[: int(min(left, len(data)))]
 
+    def wait(self, sender: subprocess.Popen[Any]) -> None:
+        """Until all stands still, which must be before the sender ends."""
+        while not self.still.wait(0.05):
+            assert sender.poll() is None, sender.communicate()
+
     def cut(self) -> None:
         """Break all connections, and take no more."""
         for end in (self.listener, *self.ends):
@@ -239,41 +244,61 @@ def same(path: Path, other: Path) -> bool:
 class Killed(NamedTuple):
     """A push that was killed, then one that was not: objects there in between, wrong ones at any time, lost ones."""
 
-    half_way: bool
     present: int
     wrong: list[str]
     lost: list[str]
 
 
+# `dvc push --run-cache` that is killed when it has put so many files in place, and copied one more
+PUSH_KILLED = """
+import os, signal, sys
+import dvc.cli
+replace, left = os.replace, int(sys.argv[1])
+def counted(*paths):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(*paths)
+os.replace = counted
+sys.exit(dvc.cli.main(["push", "--run-cache"]))
+"""
+
+
 def measure(project: Project, remote: Remote, name: str) -> int:
     """Push all; returns the bytes that a server gets, or the files that a folder does."""
-    with wire(remote, math.inf) as way:
-        store = remote.add(project, name, way.port if way else 0)
+    if not remote.port:
+        store = remote.add(project, name)
         project.succeed("dvc", "push", "--run-cache")
-        return way.passed if way else count(store)
+        return count(store)
+    with Wire(remote.port) as wire:
+        remote.add(project, name, wire.port)
+        project.succeed("dvc", "push", "--run-cache")
+        return wire.passed
 
 
 def push_killed(project: Project, remote: Remote, name: str, limit: int) -> Killed:
     """Kill a push to an empty store once so many bytes have passed, or files are there, and push again."""
-    with wire(remote, limit) as way:
-        store = remote.add(project, name, way.port if way else 0)
-        process = project.start("dvc", "push", "--run-cache")
-        while process.poll() is None and not (way.still.is_set() if way else count(store) >= limit):
-            time.sleep(0.001)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    if remote.port:
+        store = kill_on_the_wire(project, remote, name, limit)
+    else:
+        store = remote.add(project, name)
+        assert project.run("python", "-c", PUSH_KILLED, str(limit)).returncode == -signal.SIGKILL
     present, wrong = len(verify.objects(store / "files/md5")), corrupt(project, store)
     remote.add(project, name)
     project.succeed("dvc", "push", "--run-cache")
-    return Killed(
-        process.returncode == -signal.SIGKILL, present, wrong + corrupt(project, store), differing(project, store)
-    )
+    return Killed(present, wrong + corrupt(project, store), differing(project, store))
 
 
-def wire(remote: Remote, limit: float) -> contextlib.AbstractContextManager[Wire | None]:
-    """A wire to the remote's server, if it has one."""
-    return Wire(remote.port, limit) if remote.port else contextlib.nullcontext()
+def kill_on_the_wire(project: Project, remote: Remote, name: str, limit: int) -> Path:
+    """Kill a push when the wire stands still; returns the store."""
+    with Wire(remote.port, limit) as wire:
+        store = remote.add(project, name, wire.port)
+        process = project.start("dvc", "push", "--run-cache")
+        wire.wait(process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    return store
 
 
 def count(store: Path) -> int:
