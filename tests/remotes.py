@@ -117,7 +117,7 @@ def s3(folder: Path, state: str) -> Iterator[Remote]:
     (folder / BUCKET).mkdir()
 
     def command(port: int) -> list[str]:
-        options = ["--dir-cache-time=0s", *["--read-only"] * (state == "read-only")]  # tests look into the folder
+        options = ["--dir-cache-time=1ms", *["--read-only"] * (state == "read-only")]  # tests look into the folder
         address = f"--addr={LOCALHOST}:{port}"
         return [str(RCLONE), "serve", "s3", address, "--auth-key=somebody,secret", *options, str(folder)]
 
