@@ -25,6 +25,7 @@ def said(kind: str) -> bool:
 def kills(project: Project, kind: str, folder: Path) -> Figure:
     """Objects and entries of the run cache that were wrong at any time, or missing in the end."""
     found = []
+    (project.path / ".dvc/config.local").unlink(missing_ok=True)  # another remote's options
     with remotes.serving(kind, folder) as remote:
         whole = remotes.measure(project, remote, "whole")
         for k in range(KILLS):
