@@ -1,7 +1,8 @@
 """Measure what the README promises, and write it to benchmarks/results.md: python -m benchmarks [PART…]
 
-Parts: loops, pipeline, comparing, serving, scale, processes, pictures; all of them without an argument. Two take longer and are
-not among them: queue, six minutes; and recipes [NAME…], half an hour, which writes the README's table instead.
+Parts: loops, pipeline, comparing, serving, scale, processes, pictures; all of them without an argument. Three take
+longer and are not among them: queue and sharing, six minutes each; and recipes [NAME…], half an hour, which writes the
+README's table instead.
 """
 
 import datetime as dt
@@ -21,7 +22,7 @@ from mnist import numerics
 
 numerics.pin(threads=1)
 
-from benchmarks import figures, loops, pictures, pipeline, processes, recipes, serving  # noqa: E402
+from benchmarks import figures, loops, pictures, pipeline, processes, recipes, serving, sharing  # noqa: E402
 from benchmarks.figures import Figure  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +54,8 @@ def main(parts: list[str]) -> None:
             rows += serving.figures(project)
         if "queue" in parts:
             rows += pipeline.queue(project, folder)
+        if "sharing" in parts:
+            rows += sharing.figures(project, folder)
         os.chdir(project)
         if "loops" in parts:
             pipeline.run(project, "python", "-m", "mnist", "recipe", "article")

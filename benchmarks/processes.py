@@ -1,7 +1,7 @@
 """One training by one process and by two: python -m benchmarks.processes FOLDER PARTS, alone or by torchrun
 
-Trains `cnn` on the data set in FOLDER, a thread each, and prints a JSON object for each process: seconds a step, and the
-most anonymous memory (RssAnon), in MB. `figures` sets that side by side.
+Trains `cnn` on the data set in FOLDER, a thread each, and prints a JSON object for each process: seconds a step, and
+the most anonymous memory (RssAnon), in MB. `figures` sets that side by side.
 """
 
 import json

@@ -249,6 +249,9 @@ BREAKS = {
     "a checkout is the submodule's outer repository": Break("pipeline/git.py", "{run('rev-parse', '--absolute-git-dir').strip()}", ".git/", "tests/test_prove.py -k submodule"),
     "one damaged picture is the end": Break("mnist/pictures.py", "    except Exception as error:  # what", "    except KeyError as error:  # what", "tests/test_predict.py -k hostile"),
     "the server keeps what pictures took": Break("mnist/commands/serve.py", "mallopt(speed.M_MMAP_THRESHOLD, LARGE)", "mallopt(0, 0)", "tests/test_speed.py -k gives_back"),
+    "an output is not shared": Break("dvc.yaml", "outs: [metrics/predictions.csv]", "outs: [{metrics/predictions.csv: {push: false}}]", "tests/test_sharing.py -k 'what_one_has_run and folder'"),
+    "a killed push is not completed": Break("tests/remotes.py", '"dvc", "push", "--run-cache")\n    return Killed', '"true")\n    return Killed', "tests/test_sharing.py -k 'killed and folder'"),
+    "damage from a remote is overlooked": Break("pipeline/verify.py", "if digest.hexdigest() != path", "if not path", "tests/test_sharing.py -k 'damaged and folder'"),
 }  # fmt: skip
 
 
