@@ -5,6 +5,7 @@ the most anonymous memory (RssAnon), in MB. `figures` sets that side by side.
 """
 
 import json
+import re
 import statistics
 import sys
 import time
@@ -50,7 +51,7 @@ def figures(project: Path, folder: Path) -> list[Figure]:
 def measured(project: Path, data: Path, parts: int, start: list[str]) -> list[dict[str, float]]:
     """What each process says of a training."""
     printed = run(project, *start, "-m", "benchmarks.processes", str(data), str(parts))
-    return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    return [json.loads(found) for found in re.findall("{.*?}", printed)]  # two may share a line
 
 
 def main(folder: Path, parts: int) -> None:
