@@ -135,3 +135,13 @@ def check(parts: int, processes: int) -> None:
             f"params.yaml: train.parts: {parts} of a batch for {processes} processes; set it to {processes} or more, "
             "which is another recipe, or start fewer"
         )
+
+
+def check_draws(group: Group, device: str) -> None:
+    """Raise InputError if the processes have not drawn the same random numbers: their next epochs would differ."""
+    drawn = group.gather(torch.get_rng_state().to(device))
+    if not (drawn == drawn[0]).all():
+        raise InputError(
+            "train: the processes have drawn different random numbers; draw for all images of an epoch at once, as "
+            "`batches` in mnist/training.py does, or set machine.processes to 1"
+        )

@@ -81,6 +81,7 @@ def train(
             advance(1)
         result = average.module if average else model
         measured = measure(result, *held_out, LOSSES[chosen.loss], group) if held_out else (None, None)
+        parts.check_draws(group, chosen.device)
         history.append(Epoch(epoch, learning_rate, losses.double().mean().item(), *measured))
         if group.rank == 0:
             check_finite(model, losses, history[-1])

@@ -104,3 +104,11 @@ def test_batch_norm_knows_its_part_only_and_remembers_the_mean_of_all() -> None:
 def test_there_is_a_part_for_each_process() -> None:
     with pytest.raises(InputError, match=r"params\.yaml: train\.parts: 2 of a batch for 3 processes; set it to 3 or m"):
         parts.of_batches(fresh("mlp"), 2, Member(0, [torch.empty(0)] * 3, threading.Barrier(3)))
+
+
+def test_processes_that_draw_for_themselves_are_refused() -> None:
+    draws = torch.get_rng_state()
+    rows, meeting = [draws, torch.cat([draws[:-1], draws[-1:] ^ 1])], threading.Barrier(1)
+    with pytest.raises(InputError, match="different random numbers; draw for all images of an epoch at once"):
+        parts.check_draws(Member(0, rows, meeting), "cpu")
+    parts.check_draws(Member(0, [draws, draws], meeting), "cpu")
