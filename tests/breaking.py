@@ -68,7 +68,6 @@ BREAKS = {
     "validation images are measured by one process alone": Break("mnist/training.py", "[group.rank :: group.size]", "", "tests/endtoend/test_processes.py -k same_bytes"),
     "each process draws as it likes": Break("mnist/parts.py", "    if not (drawn == drawn[0]).all():", "    if False:", "tests/test_parts.py -k draw"),
     "any peer will do": Break("pipeline/group.py", "        group.hold(stage, inputs)\n", "", "tests/endtoend/test_processes.py -k other_inputs"),
-    "processes outlive what started them": Break("pipeline/launch.py", "        parent.end_with(os.getppid())\n", "        pass\n", "tests/endtoend/test_processes.py -k started_them"),
     "each process says its error": Break("mnist/training.py", "        if group.rank == 0:\n", "        if True:\n", "tests/endtoend/test_processes.py -k said_once"),
     "Ctrl-C amid an import aborts": Break("pipeline/console.py", "if frame.f_code.co_filename == IMPORT:", "if False:", "tests/test_console.py -k amid"),
     "states pile up": Break("pipeline/resume.py", "    prune(root)\n", "", "tests/test_resume.py"),

@@ -43,6 +43,8 @@ def run(model: nn.Module, way: parts.Whole, images: int) -> dict[str, Tensor]:
             way.keep(loss, behind - first)
         loss = way.add()
     gradients = {f"{name}.grad": weights.grad for name, weights in model.named_parameters() if weights.grad is not None}
+    # a fused optimizer takes them to lie in memory as its weights do
+    assert [each.stride() for each in gradients.values()] == [weights.stride() for weights in model.parameters()]
     return {"loss": loss, **gradients, **dict(model.named_buffers())}
 
 

@@ -465,7 +465,8 @@ def test_workers_of_two_clones_share_a_database_that_may_be_killed(project: Proj
         printed = [process.communicate(timeout=PATIENCE)[0] for process in running]
         assert [process.returncode for process in running] == [0, 0], printed
         trials = optuna.load_study(study_name="one", storage=url.replace("postgresql:", "postgresql+psycopg:")).trials
-    assert [(each.number, each.state.name) for each in trials] == [(number, "COMPLETE") for number in range(4)]
+    assert [(each.number, each.state.name) for each in trials[:4]] == [(number, "COMPLETE") for number in range(4)]
+    assert {each.state.name for each in trials[4:]} <= {"WAITING"}, "where both put them there, the others stay"
     for clone in clones:
         assert names(clone), "both had work"
         clone.succeed("dvc", "exp", "push", "-q", "origin", *names(clone))
