@@ -96,7 +96,7 @@ def ending() -> Iterator[None]:
         yield
     except RuntimeError as error:
         if launch.watched():  # by what has started them, and says which one has ended
-            launch.end(1)
+            launch.end(launch.LOST)
         raise InputError(
             f"another of the processes has ended, or cannot be reached ({reason(error)}); start all of them again: "
             "training goes on after its last epoch"

@@ -9,6 +9,7 @@ from typing import NoReturn
 from pipeline import console, parent
 from pipeline.errors import InputError
 
+LOST = 75  # exit status of a process that has lost another, sysexits.h's EX_TEMPFAIL
 LAUNCHER = "STAGE_LAUNCHER"  # the process that has started this one as one of several, and holds the stage's lock
 
 
@@ -76,6 +77,9 @@ def share(stage: str, module: str, processes: int) -> None:
                     f"{stage}: process {rank} of {processes} was ended by {signal.Signals(-status).name}; run "
                     "dvc repro again: it goes on after the last epoch"
                 ) from error
-        sys.exit(max(status for status in statuses.values() if status != 128 + signal.SIGTERM))
+        said = [status for status in statuses.values() if status > 0 and status not in (128 + signal.SIGTERM, LOST)]
+        if not said:  # by somebody, one of them alone
+            raise console.Stopped(signal.SIGTERM) from error
+        sys.exit(max(said))
     finally:
         del os.environ[LAUNCHER]

@@ -105,6 +105,18 @@ def test_whichever_is_killed_the_others_end_with_it_and_any_number_goes_on(alone
     assert trained(project) == uninterrupted
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_that_is_terminated_alone_is_a_line_too(rank: int, again: Project) -> None:
+    again.edit("epochs: 1", f"epochs: {LONG}")
+    share(again, 2)
+    running = again.start("python", "-m", "stages.train")
+    assert running.stdout
+    running.stdout.readline()
+    os.kill(ranks(running.pid)[rank], signal.SIGTERM)
+    assert running.communicate()[0].splitlines()[-1] == "error: terminated"
+    assert running.returncode == 128 + signal.SIGTERM
+
+
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
 def test_a_signal_ends_them_all_with_one_line(number: int, word: str, again: Project) -> None:
     again.edit("epochs: 1", f"epochs: {LONG}")
