@@ -94,6 +94,13 @@ def behind(target: str) -> dict[str, Stage]:
     return {name: entry for name, entry in stages.items() if name in found}
 
 
+def given(stages: dict[str, Stage], tree: dict[str, Any]) -> list[str]:
+    """The paths of the data that stages begin with: dependencies that none of them makes, and that are no code."""
+    made = {path for entry in stages.values() for path in outputs(entry)}
+    deps = [dep for name, entry in stages.items() for dep in declared(name, entry, tree)[1]]
+    return [dep for dep in dict.fromkeys(deps) if dep not in made and not is_code(dep)]
+
+
 def read() -> Pipeline:
     """What `dvc.yaml` says of the stages. Raises InputError if DVC could not use it either."""
     try:

@@ -72,6 +72,7 @@ def from_on(first: str) -> list[str]:
     return found
 
 
+SHELL = ("bash", "-ec")  # what a person types
 OUTER = ("DVC_", "PYTEST_", "PYTHONUNBUFFERED")  # variables; the last is in images, and people do not have it
 
 
@@ -83,7 +84,7 @@ class Project:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user would in an activated environment, and wait for it; stdin is empty."""
-        if command[0] in ("dvc", "python") and not environment:
+        if (command[0] in ("dvc", "python") or command[:2] == SHELL) and not environment:
             environment = self.forking()
         return subprocess.run(
             command, cwd=self.path, env=self.environment(**environment), stdin=subprocess.DEVNULL, capture_output=True,

@@ -1,8 +1,12 @@
 """Images in colour, from files in any form to a model, its pictures and its answers: what grey cannot tell apart."""
 
+import base64
+import io
 import json
+import re
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +18,10 @@ from mnist.formats import photos, sources
 from mnist.formats.parts import Options
 from pipeline.errors import InputError
 from tests.cases.own_data import RGB, file, png
-from tests.conftest import SCRIPTS, Project, copy, made_once, run_inside
+from tests.conftest import SCRIPTS, Project, commit, copy, made_once, run_inside
+from tests.test_serve import browser, opened, says
+
+__all__ = ["browser"]  # a fixture
 
 HUES = {"blue": (50, 54, 255), "green": (0, 130, 0), "red": (255, 0, 0)}  # all of them 76 in grey
 SIDE, COUNT = 12, 240
@@ -143,6 +150,53 @@ def test_the_api_answers_a_picture_in_colour(coloured: Project, monkeypatch: pyt
     found = web.answer(png(images[2]), "workspace")
     assert found.predicted == list(HUES)[labels[2]]
     assert web.Answer.model_validate_json(found.model_dump_json()).image == images[2].tolist()
+
+
+def drawn_in(html: str) -> list[np.ndarray]:
+    """The pictures in a report, uint8 (height, width, 3)."""
+    found = re.findall('data:image/png;base64,([^"]+)', html)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(each))).convert("RGB")) for each in found]
+
+
+def hues_in(picture: np.ndarray) -> list[str]:
+    """The hues that cover a square of the data set at least."""
+    return [name for name, hue in HUES.items() if (picture == hue).all(2).sum() >= 25]
+
+
+@pytest.mark.slow
+def test_the_report_shows_the_colours(template: Project, tmp_path: Path) -> None:
+    project = copy(template, tmp_path / "project")
+    prepare(project, 3)
+    project.edit("epochs: 2", "epochs: 1")
+    project.repro()
+    commit(project, "one epoch")
+    project.edit("learning_rate: 0.003", "learning_rate: 0.3")
+    project.edit("epochs: 1", "epochs: 20")
+    project.repro()
+    project.mnist("report", "HEAD", "workspace", "--output", "two.html")
+    differing, *pictures = drawn_in((project.path / "two.html").read_text("utf-8"))
+    assert hues_in(differing), "images on which they differ"
+    assert sum(hues_in(each) == list(HUES) for each in pictures) >= 2, "predictions of each"
+
+
+@pytest.mark.slow
+def test_the_page_shows_the_colours_that_the_network_was_given(coloured: Project, browser: Any, tmp_path: Path) -> None:
+    images, labels = drawn()
+    (tmp_path / "one.png").write_bytes(png(images[1]))
+    server = coloured.start("python", "-m", "mnist", "serve", "--port", "0")
+    assert server.stdout
+    try:
+        with opened(browser, int(server.stdout.readline().split("/")[2].split(":")[1])) as page:
+            page.set_input_files("#file", tmp_path / "one.png")
+            says(page, "first", list(HUES)[labels[1]])
+            shown = page.evaluate(
+                "() => { const c = document.querySelector('#first-answer canvas');"
+                " return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }"
+            )
+            assert np.array_equal(np.reshape(shown, (SIDE, SIDE, 4))[..., :3], images[1])
+    finally:
+        server.terminate()
+        server.communicate()
 
 
 def test_show_says_so_and_stress_refuses_in_a_line(coloured: Project) -> None:

@@ -578,7 +578,7 @@ def test_an_experiment_that_lost_its_objects_is_named_with_the_run_that_makes_th
     line = refused(project, "faster", "faster")
     assert "; `dvc exp run -S train.learning_rate=0.1` recreates it" in line
     project.succeed("bash", "-ec", remedy(line))
-    project.succeed("python", "-m", "mnist", "compare", "faster", "faster")
+    project.mnist("compare", "faster", "faster")
 
 
 @pytest.mark.slow

@@ -306,3 +306,12 @@ def test_look_names_several_sizes_colour_and_labels_that_do_not_count_from_0(odd
     assert line == "labels count from 1; add `first_label: 1` to dataset in params.yaml"
     file("own.npz", npz(x_train=IMAGES // 16, x_test=IMAGES[:8] // 16))(odd.path)
     assert "no pixel is brighter than 15 of 255; set normalise.mean" in odd.mnist("look", "own.npz")
+
+
+def test_a_table_that_may_be_cut_off_in_its_last_cell_is_odd(tmp_path: Path) -> None:
+    """Nothing else shows that 12 was 128."""
+    (tmp_path / ".dvc").mkdir()
+    said = "odd: own.csv: its last line has no end; if it was cut off there, fetch it again\n"
+    for content, cut in ((csv(), False), (csv()[:-1], True), (csv(end="\r\n")[:-1], True)):
+        file("own.csv", content)(tmp_path)
+        assert (said in Project(tmp_path).mnist("look", "own.csv")) == cut

@@ -49,7 +49,8 @@ def proposed(project: Project, clone: Path) -> tuple[str, str]:
     project.succeed("git", "clone", "-q", str(project.path), str(clone))
     Project(clone).succeed("dvc", "cache", "dir", "--local", str(project.path / ".dvc/cache"))
     summary = clone.with_suffix(".md")
-    done = Project(clone).run("bash", "-ec", COMPARISON["run"], BASE="base", GITHUB_STEP_SUMMARY=str(summary))
+    github = {"BASE": "base", "GITHUB_STEP_SUMMARY": str(summary)}
+    done = Project(clone).run("bash", "-ec", COMPARISON["run"], **github, **project.forking())
     assert bool(done.returncode) == (not summary.read_text("utf-8")), done.stderr
     return done.stderr, summary.read_text("utf-8")
 

@@ -1,6 +1,8 @@
 """A training that starts from another model file: what it takes from there, what it brings, what DVC makes of it."""
 
+import os
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +18,9 @@ from mnist.dataset import Split, Statistics
 from mnist.hyperparameters import Hyperparameters
 from pipeline import resume
 from pipeline.errors import InputError
-from tests.conftest import SHIPPED, Project, first_of_mnist
+from tests.conftest import LONG, SHIPPED, Project, commit, copy, first_of_mnist
+from tests.endtoend.test_interruptions import until
+from tests.test_sweep import SHORT
 
 DIGITS = [str(k) for k in range(10)]
 PARITY = ["even", "odd"]
@@ -113,17 +117,27 @@ def test_it_takes_fewer_epochs_to_the_same_accuracy_on_a_small_data_set_with_oth
     assert 2 * tuned < scratch
 
 
-@pytest.mark.slow
-def test_dvc_trains_again_when_the_file_is_edited_and_runs_nothing_before(project: Project) -> None:
+def tune(project: Project) -> Path:
+    """Let a project's training start from a file that DVC tracks, and have done so; returns the file."""
     path = project.path / "old.safetensors"
     shutil.copy(project.path / "models/model.safetensors", path)
-    project.succeed("dvc", "add", "--quiet", "old.safetensors")
     project.edit("  device: cpu", "  start_from: old.safetensors\n  device: cpu")
     project.edit(
         "      - mnist/augmentation.py\n", "      - mnist/augmentation.py\n      - old.safetensors\n", "dvc.yaml"
     )
-    project.mnist("check")
+    lacking = "old.safetensors: clones, `dvc exp run --temp` and `--queue` do not find it; "
+    assert f"{lacking}`dvc add old.safetensors`, or commit it\n" in project.mnist("check")
+    project.succeed("dvc", "add", "--quiet", "old.safetensors")
+    assert f"{lacking}commit old.safetensors.dvc\n" in project.mnist("check")
+    commit(project, "a file to start from")
+    assert lacking not in project.mnist("check")
     assert project.repro("train") == ["train"]
+    return path
+
+
+@pytest.mark.slow
+def test_dvc_trains_again_when_the_file_is_edited_and_runs_nothing_before(project: Project) -> None:
+    path = tune(project)
     _, description = models.read(project.path / "models/model.safetensors")
     assert description.parameters["start_from"] == "old.safetensors"
     assert project.repro("train") == []
@@ -131,3 +145,27 @@ def test_dvc_trains_again_when_the_file_is_edited_and_runs_nothing_before(projec
     path.unlink()  # a link into the cache
     models.write(models.create(chosen(seed=5), described)[0], description, path)
     assert project.repro("--dry", "train") == ["train"]
+
+
+@pytest.mark.slow
+def test_such_a_run_is_proved_and_searched_and_goes_on_when_killed(project: Project) -> None:
+    path = tune(project)
+    project.repro()
+    commit(project, "tuned")
+    assert "proved: 8 outputs, " in project.mnist("prove")
+
+    (project.path / "sweeps/one.yaml").write_text(SHORT.replace("trials: 2", "trials: 1"))
+    assert "trial 0: loss " in project.mnist("sweep", "sweeps/one.yaml")
+    project.succeed("git", "rm", "-q", "--cached", f"{path.name}.dvc")
+    said = "old.safetensors: the sweep's workers do not find it; commit old.safetensors.dvc"
+    assert said in project.inside("sweep", "sweeps/one.yaml").stderr
+
+    project.edit("epochs: 2", f"epochs: {LONG}")
+    other = copy(project, project.path.with_name("other"))
+    running = project.start("python", "-m", "stages.train")
+    until(running, "epoch 3:")
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    assert "going on after epoch " in project.succeed("python", "-m", "stages.train")
+    other.succeed("python", "-m", "stages.train")
+    assert project.hashes() == other.hashes()

@@ -68,9 +68,9 @@ def test_a_damaged_object_comes_back_from_a_remote(project: Project, tmp_path: P
     damaged = verify.objects(cache(project))[0]
     flip_a_bit(damaged, 7)
     remove, fetch, _ = re.findall("`(.*?)`", project.inside("verify").stderr)
-    assert fetch in project.succeed("bash", "-c", remove)
+    assert fetch in project.succeed("bash", "-ec", remove)
     assert not damaged.exists()
-    project.succeed("bash", "-c", fetch)
+    project.succeed("bash", "-ec", fetch)
     assert damaged.exists()
     assert ": 0 corrupt" in project.mnist("verify")
 

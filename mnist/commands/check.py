@@ -36,7 +36,8 @@ def findings() -> Iterator[str]:
     tree = yaml12.read(params.FILE)
     chosen = settings.check(tree)
     yield f"{params.FILE}: ok"
-    for name, entry in definition.read().stages.items():
+    stages = definition.read().stages
+    for name, entry in stages.items():
         definition.declared(name, entry, tree)
         imports.check(name, entry, imports.behind(entry.cmd))
     if chosen.train.start_from:
@@ -62,8 +63,9 @@ def findings() -> Iterator[str]:
         yield f"data: {chosen.dataset.download}, to be fetched"
     else:
         yield from look(chosen)
-        if remedy := untracked(chosen.dataset.path):
-            yield f"{chosen.dataset.path}: clones, `dvc exp run --temp` and `--queue` do not find it; {remedy}"
+    for path in definition.given(stages, tree):
+        if remedy := untracked(path):
+            yield f"{path}: clones, `dvc exp run --temp` and `--queue` do not find it; {remedy}"
     pins.check_project()
     yield "libraries: as pinned"
     needed = verify.needed(folder)
@@ -72,16 +74,16 @@ def findings() -> Iterator[str]:
     yield f"cache: {present} of {len(needed)} objects" + "; `dvc repro` makes the others" * (present < len(needed))
 
 
-def untracked(folder: str) -> str | None:
-    """What to do so that the copies of the project that git and DVC make find a folder; None if they do."""
-    path = Path(folder)
+def untracked(name: str) -> str | None:
+    """What to do so that the copies of the project that git and DVC make find a file or folder; None if they do."""
+    path = Path(name)
     if path.is_absolute():
         return None
     if not path.resolve().is_relative_to(Path.cwd()):
         return "write its absolute path"
     with contextlib.suppress(InputError):  # where git cannot be asked, nothing is copied
-        if not git.run("ls-files", "--", str(path), f"{path}.dvc"):
-            return f"`dvc add {path}`, or commit it"
+        if not git.run("ls-files", "--", str(path), tracked := f"{path}.dvc"):
+            return f"commit {tracked}" if Path(tracked).is_file() else f"`dvc add {path}`, or commit it"
     return None
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,10 +32,10 @@ def sweep(
     Example: python -m mnist sweep sweeps/mlp.yaml --workers 2
     """
     tree = yaml12.read(params.FILE)
-    data = settings.check(tree).dataset.path
+    settings.check(tree)
     wanted = space.read(file, tree)
     trainings = trials.Trainings(wanted, tree)
-    check_committed(data)
+    check_committed(tree)
     crowd(workers, trainings)
     from mnist.commands import found  # seconds, for what they import
     from pipeline import workers as pool
@@ -70,11 +70,12 @@ def study_of(trainings: trials.Trainings) -> "study.Settings":
     )
 
 
-def check_committed(data: str) -> None:
+def check_committed(tree: dict[str, Any]) -> None:
     """Raise InputError if workers' checkouts would lack what lies here: data and code that git has not."""
-    if remedy := untracked(data):
-        raise InputError(f"{data}: the sweep's workers do not find it; {remedy}")
     stages = definition.behind(trials.STAGE)
+    for path in definition.given(stages, tree):
+        if remedy := untracked(path):
+            raise InputError(f"{path}: the sweep's workers do not find it; {remedy}")
     code = {dep for entry in stages.values() for dep in entry.deps if definition.is_code(dep)}
     changed = git.run("status", "--porcelain", "--", str(definition.FILE), "pyproject.toml", *sorted(code)).splitlines()
     if changed:

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import itertools
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -59,8 +60,18 @@ def data_set(files: list[Path]) -> Found:
                 raise InputError(f"{of[split]}: no column called {' or '.join(LABEL)} in its header; name it so")
             if not found.header and found.label:
                 notes.append(f"{of[split]}: the first cell is the same in all rows, so the last is taken for the label")
+            if not ended(of[split]):
+                notes.append(f"{of[split]}: its last line has no end; if it was cut off there, fetch it again")
             parts[split] = streamed(partial(batches, of[split], found), partial(called, of[split], found))
     return Found("CSV", parts, None, notes)
+
+
+def ended(path: Path) -> bool:
+    """Whether a file's last line has an end; a packed one that is cut off shows it otherwise."""
+    with path.open("rb") as file:
+        start = file.read(len(GZIP))
+        file.seek(-1, os.SEEK_END)
+        return start == GZIP or file.read() == b"\n"
 
 
 @contextlib.contextmanager

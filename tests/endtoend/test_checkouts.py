@@ -76,7 +76,7 @@ class Checkout(Project):
 
     def follow(self, line: str) -> None:
         """Do what a message says: run the last command that it names."""
-        self.succeed("bash", "-ec", re.findall("`(.*?)`", line)[-1], **AUTHOR)
+        self.succeed("bash", "-ec", re.findall("`(.*?)`", line)[-1], **AUTHOR, **self.forking())
 
 
 AUTHOR = {f"GIT_{role}_{what}": "test" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
