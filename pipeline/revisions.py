@@ -26,6 +26,7 @@ class Revision:
         git.run("rev-parse", "--verify", "HEAD")
         self.name = name
         self.commit = None if name == WORKSPACE else git.resolve(name)
+        self.known: dict[str, bytes | None] = {}  # files of the commit
         if name == WORKSPACE and name in git.names():
             raise InputError(f"{name}: also the name of an experiment, branch or tag; rename that one")
         self.tree = self.parsed(params.FILE, yaml12.parse)
@@ -58,7 +59,14 @@ class Revision:
         """The content of a file as committed, or as it is in the workspace; None if there is none."""
         if self.commit is None:
             return Path(path).read_bytes() if Path(path).is_file() else None
-        return next(git.contents([(self.commit, path)]))
+        self.look_up([path])
+        return self.known[path]
+
+    def look_up(self, paths: list[str]) -> None:
+        """Read files of the commit, all that are not known yet by one process of git."""
+        if self.commit and (new := [path for path in paths if path not in self.known]):
+            found = git.contents([(self.commit, path) for path in new])
+            self.known |= zip(new, found, strict=True)
 
     def content(self, path: str) -> bytes:
         """The content of a file that git or DVC keeps. Raises InputError, which says how to get it."""
@@ -143,8 +151,12 @@ class Revision:
 
     def changed(self, output: str) -> Iterator[str]:
         """What is not as an output was made with: parameters, lines of `dvc.yaml`, code, and data that git has."""
+        stages, given = self.lock.behind(output), self.lock.given(output)
+        files = [file for stage in stages.values() for file in stage.params]
+        files += [path for path in given if ".." not in Path(path).parts]  # beyond its repository git reads none
+        self.look_up([str(definition.FILE), *files, *(f"{path}.dvc" for path in files)])
         defined = self.parsed(definition.FILE, yaml12.parse)
-        for name, stage in self.lock.behind(output).items():
+        for name, stage in stages.items():
             for file, values in stage.params.items():
                 tree = definition.parse(self.tracked(file), file)
                 for key, value in values.items():
@@ -152,7 +164,7 @@ class Revision:
                     yield from (name for name in {**then, **now} if then.get(name) != now.get(name))
             for what in stale.redefined(definition.find(defined, f"stages.{name}"), stage, self.tree):
                 yield f"{definition.FILE} (stages: {name}: {what})"
-        for path, dep in self.lock.given(output).items():
+        for path, dep in given.items():
             if self.digest(dep) != dep.md5:
                 yield path
         yield from self.lock.mixed(output)

@@ -1,4 +1,4 @@
-"""`dvc` and `python -m` in processes forked from one that has loaded the libraries: seconds less for each of hundreds.
+"""`dvc`, `python -m` and `python -c` in processes forked from one that has loaded the libraries: seconds less for each of hundreds.
 
 As a script, it loads them, then listens beside the commands `dvc` and `python` that `commands` makes. Each of these has
 a process, environment and open files of its own, runs its own entry point and imports the project's code itself.
@@ -28,14 +28,14 @@ from typing import NoReturn
 ROOT = Path(__file__).parents[1]
 NUMERICS = runpy.run_path(str(ROOT / "mnist/numerics.py"))  # what torch must find in the environment when it is loaded
 LIBRARIES = """
-    matplotlib.backends.backend_agg matplotlib.figure optuna PIL.Image rich.progress rich.table safetensors.torch
-    scipy.optimize scipy.stats torch torch.optim.swa_utils typer
+    aiobotocore.session asyncssh matplotlib.backends.backend_agg matplotlib.figure optuna PIL.Image rich.progress
+    rich.table s3fs safetensors.torch scipy.optimize scipy.stats sshfs torch torch.optim.swa_utils torchvision typer
 """
 # what stands for a command: it hands itself to the process that has the libraries, or is what it is called
 COMMAND = """#!{python} -IS
 import json, os, signal, socket, sys
 name, folder = os.path.basename(sys.argv[0]), os.path.dirname(sys.argv[0])
-if name == "python" and sys.argv[1:2] != ["-m"]:
+if name == "python" and sys.argv[1:2] not in (["-m"], ["-c"]):
     os.execv("{python}", ["{python}", *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect(folder + "/socket")
@@ -113,10 +113,14 @@ def run(descriptors: list[int], name: str, arguments: list[str], cwd: str, env: 
         sys.argv = [name, *arguments]
         sys.exit(dvc.cli.main(arguments))  # what its entry point does
     os.environ |= NUMERICS["INSTRUCTION_SETS"]  # with which torch was loaded
-    sys.argv = ["-m", *arguments[2:]]
-    sys.path[0] = cwd
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    runpy._run_module_as_main(arguments[1])  # type: ignore[attr-defined]  # what `-m` is
+    how, what, *others = arguments
+    sys.argv = [how, *others]
+    sys.path[0] = cwd if how == "-m" else ""
+    sys.modules["__main__"] = main = types.ModuleType("__main__")
+    if how == "-c":
+        exec(compile(what, "<string>", "exec"), main.__dict__)
+        return
+    runpy._run_module_as_main(what)  # type: ignore[attr-defined]  # what `-m` is
 
 
 def end(call: Callable[[], None]) -> NoReturn:

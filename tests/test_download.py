@@ -8,7 +8,6 @@ import json
 import re
 import socket
 import struct
-import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -244,7 +243,7 @@ def test_all_of_fashion_mnist_is_fetched_and_is_the_original(mirror: tuple[str, 
     # the same content as torchvision's, gzipped again, so with other checksums
     place = {"mirrors": [address], "resources": [(name, md5(folder / name)) for name in NAMES]}
     project.edit("download: null", "download: fashion-mnist")
-    project.succeed(sys.executable, "-c", ELSEWHERE, json.dumps(["FashionMNIST", place]))
+    project.succeed("python", "-c", ELSEWHERE, json.dumps(["FashionMNIST", place]))
     description = mnist.raw.load(project.path / "data/raw")[0]
     original = known.KNOWN["fashion-mnist"]
     assert description.classes == original["classes"]
@@ -271,7 +270,7 @@ def test_a_mirror_that_fails_is_one_line_with_the_way_round(
     project.edit("download: null", "download: kmnist")
     before = project.hashes()
     place = {"mirrors": [address], "resources": resources}
-    done = project.run(sys.executable, "-c", ELSEWHERE, json.dumps(["KMNIST", place]))
+    done = project.run("python", "-c", ELSEWHERE, json.dumps(["KMNIST", place]))
     assert done.returncode == 1, done.stdout + done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: dataset.download: kmnist cannot be fetched (")

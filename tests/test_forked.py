@@ -13,7 +13,13 @@ OWN = {"LANG": "C.UTF-8"}  # with an environment, a command has a process of its
 @pytest.mark.parametrize(
     "command",
     [
-        *("dvc status", "dvc repro nothing", "dvc repo", "dvc repro --force plot-predictions", "python --version"),
+        *(
+            "dvc status",
+            "dvc repro nothing",
+            "dvc repo",
+            "dvc repro --force --single-item plot-predictions",
+            "python --version",
+        ),
         *("python -m mnist compare HEAD HEAD~1", "python -m nothing", "python -m stages.train --nothing"),
         "python -c 'import sys; print(sys.prefix); sys.exit(3)'",
     ],
@@ -29,6 +35,7 @@ def test_it_prints_and_ends_as_a_process_of_its_own(command: str, project: Proje
 def test_it_makes_the_same_bytes(project: Project) -> None:
     project.edit("model: mlp", "model: cnn")
     project.edit("threads: 1", "threads: 2")
+    project.edit("epochs: 2", "epochs: 1")
     project.succeed("dvc", "repro")
     forked = project.hashes()
     project.succeed("dvc", "repro", "--force", **OWN)
