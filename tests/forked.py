@@ -1,4 +1,4 @@
-"""`dvc`, `python -m` and `python -c` in processes forked from one that has loaded the libraries: seconds less for each of hundreds.
+"""`dvc`, `python -m` and `-c` in processes forked from one that has loaded the libraries: seconds less for each.
 
 As a script, it loads them, then listens beside the commands `dvc` and `python` that `commands` makes. Each of these has
 a process, environment and open files of its own, runs its own entry point and imports the project's code itself.

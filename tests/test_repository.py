@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from _pytest.mark.expression import Expression
 from ruamel.yaml import YAML
 
 from pipeline import yaml12
@@ -115,6 +116,18 @@ def test_git_ignores_an_environment_even_if_it_is_a_link(link: bool, tmp_path: P
     checkout.succeed("git", "init", "-q")
     (checkout.path / ".gitignore").write_text((ROOT / ".gitignore").read_text("utf-8"), "utf-8")
     assert checkout.succeed("git", "status", "--short") == "?? .gitignore\n"
+
+
+@pytest.mark.slow
+def test_each_row_selects_tests() -> None:
+    listed = Project(ROOT).succeed("python", "-m", "pytest", "--collect-only").lower().splitlines()
+
+    def selects(row: Break) -> bool:
+        file, _, words = row.tests.partition(" -k ")
+        chosen = Expression.compile(words.strip("'").lower())
+        return any(not words or chosen.evaluate(name.__contains__) for name in listed if name.startswith(file))
+
+    assert [name for name, row in BREAKS.items() if not selects(row)] == []
 
 
 @pytest.mark.parametrize("row", BREAKS.values(), ids=list(BREAKS))
