@@ -209,7 +209,7 @@ def make_checkout(path: Path, *, without: tuple[str, ...] = ()) -> Project:
             shutil.copy2(ROOT / name, path / name)
     project = Project(path)
     for command in (
-        ["git", "init", "-q", "-b", "main"],
+        ["git", "init", "-q", "-b", "main", "--template="],
         ["git", "config", "user.name", "test"],
         ["git", "config", "user.email", "test@example.org"],
     ):
@@ -221,7 +221,7 @@ def make_checkout(path: Path, *, without: tuple[str, ...] = ()) -> Project:
 def make_project(path: Path) -> Project:
     """A checkout in which nothing has run, with a small data set and little to do, whatever params.yaml says."""
     project = make_checkout(
-        path, without=("data/mnist/", "tests/", "docs/", "dvc.lock", "metrics/train.", "metrics/ev")
+        path, without=("data/mnist/", "tests/", "benchmarks/", "docs/", "dvc.lock", "metrics/train.", "metrics/ev")
     )
     write_small(path / "data/small")
     shutil.copy(SHIPPED, path / "params.yaml")
@@ -247,6 +247,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
     with FileLock(folder.with_suffix(".lock")):
         if not done.exists():
             make(folder)
+            Project(folder).run("git", "gc", "-q")  # copies are of fewer files, each of which takes its time
             done.touch()
     return Project(folder)
 

@@ -9,6 +9,7 @@ three is in the fast part of the tests.
 
 import ctypes
 import hashlib
+import os
 import re
 import sys
 import zlib
@@ -58,18 +59,22 @@ REMEDY = re.compile(
 def contents(root: Path) -> dict[str, str]:
     """Every file, folder and link of a project, but for what may change, with a digest of its content."""
     found = {}
-    for path in sorted(root.rglob("*")):
-        if UNTOUCHED.isdisjoint(path.relative_to(root).parts):
-            found[str(path.relative_to(root))] = (
-                f"link to {path.readlink()}" if path.is_symlink() else digest(path) if path.is_file() else "folder"
-            )
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in UNTOUCHED]
+        for name in {*folders, *names} - UNTOUCHED:
+            path = os.path.join(folder, name)
+            found[os.path.relpath(path, root)] = digest(path)
     return found
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, if it can be read."""
+def digest(path: str) -> str:
+    """The SHA-256 of a file, if it can be read; what else it is."""
+    if os.path.islink(path):
+        return f"link to {os.readlink(path)}"
+    if not os.path.isfile(path):
+        return "folder"
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except PermissionError:
         return "no access"
 

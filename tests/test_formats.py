@@ -159,7 +159,7 @@ def test_a_table_may_be_written_in_many_ways(text: str, form: str, packed: bool,
 
 def test_the_last_cell_is_the_label_where_the_first_is_the_same_in_all_rows(tmp_path: Path) -> None:
     rows = [",".join(map(str, ["0", *image.ravel()[1:], label])) for image, label in zip(IMAGES, LABELS, strict=True)]
-    (tmp_path / "own.csv").write_text("\n".join(rows))
+    (tmp_path / "own.csv").write_text("\n".join([*rows, ""]))
     found = recognise.data_set(tmp_path / "own.csv")
     assert found.notes == [
         f"{tmp_path}/own.csv: the first cell is the same in all rows, so the last is taken for the label"

@@ -33,6 +33,7 @@ def make_long(path: Path) -> Project:
     project = make_project(path)
     project.edit("epochs: 2", f"epochs: {LONG}")
     project.edit("average: 0.0", "average: 0.9")
+    project.edit("validation: 200", "validation: 1000")  # so an epoch is short
     commit(project, "more epochs")
     return project
 

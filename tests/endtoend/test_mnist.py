@@ -103,6 +103,7 @@ def test_another_data_set_runs_by_changing_its_folder(checkout: Project) -> None
     checkout.succeed("git", "checkout", "params.yaml")
     checkout.edit("path: data/mnist ", f"path: {FASHION} ")
     checkout.edit("learning_rate: 0.003", "learning_rate: 0.05")
+    checkout.edit("epochs: 10", "epochs: 3")
     assert checkout.repro() == STAGES
-    assert accuracy(checkout) >= 0.86
+    assert accuracy(checkout) >= 0.82
     assert "Ankle boot" in (checkout.path / "metrics/predictions.csv").read_text("utf-8")

@@ -37,6 +37,7 @@ def alone(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
     def make(path: Path) -> None:
         project = copy(template, path)
         project.edit("model: mlp", "model: cnn")
+        project.edit("validation: 200", "validation: 1000")  # so an epoch is short
         project.edit("\n  device: cpu", f"\n  parts: {PARTS}\n  device: cpu")
         project.edit("epochs: 2", "epochs: 1")
         project.repro()
