@@ -42,6 +42,16 @@ class Dataset(params.Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def what_is_fetched_comes_as_it_is(self) -> Self:
+        for key in ("test_share", "seed", "size", "channels", "first_label"):
+            if self.download and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(
+                    f"{key} is for the data at path, and {self.download} is fetched as it is; remove dataset.{key}, or "
+                    "set dataset.download to null"
+                )
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def renamed(cls, values: object) -> object:

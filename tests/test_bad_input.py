@@ -62,19 +62,19 @@ def contents(root: Path) -> dict[str, str]:
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in UNTOUCHED]
         for name in {*folders, *names} - UNTOUCHED:
-            path = os.path.join(folder, name)
-            found[os.path.relpath(path, root)] = digest(path)
+            path = Path(folder, name)
+            found[str(path.relative_to(root))] = digest(path)
     return found
 
 
-def digest(path: str) -> str:
+def digest(path: Path) -> str:
     """The SHA-256 of a file, if it can be read; what else it is."""
-    if os.path.islink(path):
-        return f"link to {os.readlink(path)}"
-    if not os.path.isfile(path):
+    if path.is_symlink():
+        return f"link to {path.readlink()}"
+    if not path.is_file():
         return "folder"
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except PermissionError:
         return "no access"
 
