@@ -6,7 +6,7 @@ A revision is a commit, branch, tag or experiment, or `workspace`: what lies in 
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -118,7 +118,7 @@ class Revision:
             raise InputError(f"{self.name}: {lock.FILE} has no {output}; {self.rerun(list(self.lock.stages))}")
         if self.commit is None:
             running.refuse(self.name)
-        changed = next(self.changed(output), None)
+        changed = next(stale.changed(self, output), None)
         if changed is None and self.commit is None:
             changed = next(iter(stale.outdated(self.lock.behind(output))), None)
         if changed is not None:
@@ -148,43 +148,6 @@ class Revision:
         tree = self.parsed(definition.FILE, yaml12.parse)
         frozen = [name for name in stages if definition.find(tree, f"stages.{name}.frozen") is True]
         return {name: "${" not in str(definition.find(tree, f"stages.{name}")) for name in frozen}
-
-    def changed(self, output: str) -> Iterator[str]:
-        """What is not as an output was made with: parameters, lines of `dvc.yaml`, code, and data that git has."""
-        stages, given = self.lock.behind(output), self.lock.given(output)
-        files = [file for stage in stages.values() for file in stage.params]
-        files += [path for path in given if ".." not in Path(path).parts]  # beyond its repository git reads none
-        self.look_up([str(definition.FILE), *files, *(f"{path}.dvc" for path in files)])
-        defined = self.parsed(definition.FILE, yaml12.parse)
-        for name, stage in stages.items():
-            for file, values in stage.params.items():
-                tree = definition.parse(self.tracked(file), file)
-                for key, value in values.items():
-                    then, now = params.flat({key: value}), params.flat({key: definition.find(tree, key)})
-                    yield from (name for name in {**then, **now} if then.get(name) != now.get(name))
-            for what in stale.redefined(definition.find(defined, f"stages.{name}"), stage, self.tree):
-                yield f"{definition.FILE} (stages: {name}: {what})"
-        for path, dep in given.items():
-            if self.digest(dep) != dep.md5:
-                yield path
-        yield from self.lock.mixed(output)
-
-    def digest(self, dep: lock.Entry) -> str | None:
-        """The MD5 of a dependency now; as recorded for data that git does not have, or not all of: who knows."""
-        if ".." in Path(dep.path).parts and not git.holds(dep.path):
-            return dep.md5
-        content = self.in_git(dep.path)
-        if content is not None:
-            return lock.digest(content)
-        if dep.path.endswith(".py"):
-            return None
-        tracked = Path(f"{dep.path}.dvc")
-        if self.in_git(str(tracked)) is not None:
-            return self.parsed(tracked, lock.parse_tracked)
-        files = git.below(self.commit, dep.path) if self.commit else {}
-        found = {path: lock.digest(content) for path, content in files.items()}
-        whole = len(files) >= max(dep.nfiles, 1) or (self.commit and definition.is_code(dep.path))
-        return lock.digest_of_folder(found) if whole else dep.md5
 
     def remake(self) -> str:
         """What brings the revision's results into the cache, as the end of a sentence."""

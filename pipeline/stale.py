@@ -1,12 +1,55 @@
-"""What makes a stage's results out of date that `dvc.lock` alone does not show."""
+"""What makes results out of date: what `dvc.lock` records that is other by now, and what it alone does not show."""
 
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pipeline import lock, params, verify
+from pipeline import definition, git, lock, params, verify, yaml12
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.revisions import Revision
+
+
+def changed(revision: "Revision", output: str) -> Iterator[str]:
+    """What is not as a revision's output was made with: parameters, lines of `dvc.yaml`, code, and data in git."""
+    stages, given = revision.lock.behind(output), revision.lock.given(output)
+    files = [file for stage in stages.values() for file in stage.params]
+    files += [path for path in given if ".." not in Path(path).parts]  # beyond its repository git reads none
+    revision.look_up([str(definition.FILE), *files, *(f"{path}.dvc" for path in files)])
+    defined = revision.parsed(definition.FILE, yaml12.parse)
+    for name, stage in stages.items():
+        for file, values in stage.params.items():
+            tree = definition.parse(revision.tracked(file), file)
+            for key, value in values.items():
+                then, now = params.flat({key: value}), params.flat({key: definition.find(tree, key)})
+                yield from (name for name in {**then, **now} if then.get(name) != now.get(name))
+        for what in redefined(definition.find(defined, f"stages.{name}"), stage, revision.tree):
+            yield f"{definition.FILE} (stages: {name}: {what})"
+    for path, dep in given.items():
+        if digest(revision, dep) != dep.md5:
+            yield path
+    yield from revision.lock.mixed(output)
+
+
+def digest(revision: "Revision", dep: lock.Entry) -> str | None:
+    """The MD5 of a dependency now; as recorded for data that git does not have, or not all of: who knows."""
+    if ".." in Path(dep.path).parts and not git.holds(dep.path):
+        return dep.md5
+    content = revision.in_git(dep.path)
+    if content is not None:
+        return lock.digest(content)
+    if dep.path.endswith(".py"):
+        return None
+    tracked = Path(f"{dep.path}.dvc")
+    if revision.in_git(str(tracked)) is not None:
+        return revision.parsed(tracked, lock.parse_tracked)
+    files = git.below(revision.commit, dep.path) if revision.commit else {}
+    found = {path: lock.digest(content) for path, content in files.items()}
+    whole = len(files) >= max(dep.nfiles, 1) or (revision.commit and definition.is_code(dep.path))
+    return lock.digest_of_folder(found) if whole else dep.md5
 
 
 def redefined(entry: Any, stage: lock.Stage, tree: dict[str, Any]) -> Iterator[str]:
