@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,14 @@ def port(root: Project) -> Iterator[int]:
     assert server.stdout
     line = server.stdout.readline()
     assert line.startswith("http://127.0.0.1:"), line + server.communicate()[0]
+    said: list[str] = []
+    reader = threading.Thread(target=said.extend, args=[server.stdout])  # or whatever it says would hold it up
+    reader.start()
     yield int(line.split("/")[2].split(":")[1])
     server.terminate()
-    rest, _ = server.communicate(timeout=PATIENCE)
-    assert rest in ("", "error: terminated\n")
+    server.wait(timeout=PATIENCE)
+    reader.join()
+    assert said in ([], ["error: terminated\n"])
 
 
 def ask(port: int, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, Any]:
