@@ -5,7 +5,6 @@ and once more with nothing to do, beside a project of DVC alone that depends on 
 """
 
 import json
-import os
 import re
 import resource
 import shutil
@@ -23,6 +22,7 @@ from mnist import idx
 from mnist.formats import sources
 from mnist.formats.parts import COLOUR, Options
 from mnist.raw import IMAGES, LABELS
+from pipeline.processes import cores
 
 ROOT = Path(__file__).parents[1]
 FEW, COUNT = 20_000, 200_000
@@ -37,11 +37,11 @@ KEYS = {
 
 def figures(folder: Path) -> list[Figure]:
     """The rows of the table."""
-    data, cores = folder / "png", len(os.sched_getaffinity(0))
+    data, every = folder / "png", cores()
     write(data, folder, 0, FEW)
     _, memory_of_few = convert(data, folder, 1)
     write(data, folder, FEW, COUNT)
-    found = {processes: convert(data, folder, processes) for processes in (1, cores)}
+    found = {processes: convert(data, folder, processes) for processes in (1, every)}
     files = f"{COUNT:,} pictures in colour"
     return [
         *(

@@ -1,6 +1,12 @@
-"""Ending processes, with those that they have started."""
+"""Processes: how many can run at once, and ending them with those that they have started."""
 
 import contextlib
+import os
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def end(pid: int) -> None:

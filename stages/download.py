@@ -3,13 +3,13 @@
 python -m stages.download
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pipeline import files, params, stage
+from pipeline.processes import cores
 
 if TYPE_CHECKING:
     from mnist.formats.parts import Options
@@ -67,11 +67,6 @@ def options(chosen: Dataset) -> "Options":
 
     size = (chosen.size[0], chosen.size[1]) if chosen.size else None
     return Options(chosen.test_share, chosen.seed, size, chosen.channels, chosen.first_label, cores())
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def download() -> None:

@@ -4,7 +4,6 @@ python -m stages.train, or as several processes: torchrun --nproc-per-node N -m 
 """
 
 import functools
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from mnist.hyperparameters import Hyperparameters
 from pipeline import console, launch, params, stage, yaml12
+from pipeline.processes import cores
 
 
 class Machine(params.Section):
@@ -38,9 +38,9 @@ def check_processes(processes: int, chosen: Hyperparameters) -> None:
     from mnist import parts
 
     parts.check(chosen.parts, processes)
-    if processes * chosen.threads > (cores := len(os.sched_getaffinity(0))):
+    if processes * chosen.threads > (here := cores()):
         print(
-            f"train: {processes} processes of {chosen.threads} threads on {cores} cores: they wait for each other",
+            f"train: {processes} processes of {chosen.threads} threads on {here} cores: they wait for each other",
             file=sys.stderr,
         )
 

@@ -13,6 +13,7 @@ import typer
 from mnist.commands import oddities
 from pipeline import console, files
 from pipeline.errors import InputError
+from pipeline.processes import cores
 
 if TYPE_CHECKING:
     from mnist.commands.oddities import Arrays
@@ -57,7 +58,6 @@ def read(
     from mnist.formats import recognise
     from mnist.formats.parts import COLOUR, IN_COLOUR, Options
     from mnist.formats.parts import size as sized
-    from stages import download
 
     found = recognise.data_set(path)
     odd = list(found.notes)
@@ -69,7 +69,7 @@ def read(
             f"pictures of {len(sizes):,} sizes, {most:,} of {sum(sizes.values()):,} of {height}×{width}; dataset.size "
             "is the one that all are brought to"
         )
-    options = Options(size=size, channels=COLOUR if colour else None, processes=download.cores())
+    options = Options(size=size, channels=COLOUR if colour else None, processes=cores())
     try:
         write(found, folder, options)
     except InputError as error:

@@ -1,6 +1,5 @@
 """Search parameters: trials on the validation images, each a real experiment."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ from mnist.commands.check import untracked
 from mnist.commands.groups import aside
 from pipeline import console, definition, files, git, params, yaml12
 from pipeline.errors import InputError
+from pipeline.processes import cores
 
 if TYPE_CHECKING:
     from pipeline import study
@@ -85,5 +85,5 @@ def check_committed(tree: dict[str, Any]) -> None:
 def crowd(workers: int, trainings: trials.Trainings) -> None:
     """Say so if workers have more threads than there are processors: each would take longer."""
     threads = workers * int(trainings.sweep.fixed.get("train.threads", trainings.tree["train"]["threads"]))
-    if threads > (here := len(os.sched_getaffinity(0))):
+    if threads > (here := cores()):
         print(f"{threads} threads for {here} processors: fewer workers are as fast", file=sys.stderr)

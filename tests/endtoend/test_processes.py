@@ -1,19 +1,24 @@
-"""A training that several processes share comes to the bytes that one comes to, whatever happens to them."""
+"""A training that several processes share comes to the bytes that one comes to, whatever happens to them.
+
+`python -m tests.endtoend.test_processes` kills one of them in twenty trainings in place of two.
+"""
 
 import os
+import random
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.conftest import LONG, Project, commit, copy, made_once
+from tests.conftest import LONG, Project, commit, copy, made_once, make_project
 
 pytestmark = pytest.mark.slow
 TRAINED = ("models/model.safetensors", "metrics/history.csv", "metrics/train.json")
@@ -31,28 +36,27 @@ def share(project: Project, processes: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project in which one process has trained `cnn`, with its batch norm, in parts; not to be changed."""
+    return made_once(tmp_path_factory, "parts", train_in_parts)
 
-    def make(path: Path) -> None:
-        project = copy(template, path)
-        project.edit("model: mlp", "model: cnn")
-        project.edit("validation: 200", "validation: 1000")  # so an epoch is short
-        project.edit("\n  device: cpu", f"\n  parts: {PARTS}\n  device: cpu")
-        project.edit("epochs: 2", "epochs: 1")
-        project.repro()
-        commit(project, "in parts")
 
-    return made_once(tmp_path_factory, "parts", make)
+def train_in_parts(path: Path) -> Project:
+    project = make_project(path)
+    project.edit("model: mlp", "model: cnn")
+    project.edit("validation: 200", "validation: 1000")  # so an epoch is short
+    project.edit("\n  device: cpu", f"\n  parts: {PARTS}\n  device: cpu")
+    project.edit("epochs: 2", "epochs: 1")
+    project.repro()
+    commit(project, "in parts")
+    return project
 
 
 @pytest.fixture
 def again(alone: Project, tmp_path: Path) -> Project:
     """A copy of it that has yet to train."""
     project = copy(alone, tmp_path / "project")
-    shutil.rmtree(project.path / ".resume")
-    for name in TRAINED:
-        (project.path / name).unlink()
+    forget(project)
     return project
 
 
@@ -71,11 +75,11 @@ def ranks(launcher: int) -> dict[int, int]:
     return {int(process.environ()["RANK"]): process.pid for process in started if "RANK" in process.environ()}
 
 
-def lines_until_one_is_killed(project: Project, rank: int) -> list[str]:
-    """Train, kill a process after some epochs, and return what was printed; none is left."""
+def lines_until_one_is_killed(project: Project, rank: int, after: int = 4) -> list[str]:
+    """Train, kill a process after so many lines, and return what was printed; none is left."""
     running = project.start("python", "-m", "stages.train")
     assert running.stdout
-    lines = [running.stdout.readline() for _ in range(4)]
+    lines = [running.stdout.readline() for _ in range(after)]
     pids = ranks(running.pid)
     os.kill(pids[rank], signal.SIGKILL)
     lines += running.communicate()[0].splitlines(keepends=True)
@@ -85,13 +89,26 @@ def lines_until_one_is_killed(project: Project, rank: int) -> list[str]:
     return lines
 
 
-def test_whichever_is_killed_the_others_end_with_it_and_any_number_goes_on(alone: Project, tmp_path: Path) -> None:
-    project = copy(alone, tmp_path / "project")
+def lengthen(project: Project) -> dict[str, str]:
+    """Make it many epochs of `mlp`; returns what an uninterrupted training has come to, and forgets that."""
     project.edit("model: cnn", "model: mlp")
     project.edit("epochs: 1", f"epochs: {LONG}")
     project.succeed("python", "-m", "stages.train")
     uninterrupted = trained(project)
+    forget(project)
+    return uninterrupted
+
+
+def forget(project: Project) -> None:
+    """Remove what was trained, and the states on the way to it."""
     shutil.rmtree(project.path / ".resume")
+    for name in TRAINED:
+        (project.path / name).unlink(missing_ok=True)
+
+
+def test_whichever_is_killed_the_others_end_with_it_and_any_number_goes_on(alone: Project, tmp_path: Path) -> None:
+    project = copy(alone, tmp_path / "project")
+    uninterrupted = lengthen(project)
     for processes, rank in ((2, 1), (3, 0)):
         share(project, processes)
         *_, last = lines = lines_until_one_is_killed(project, rank)
@@ -237,3 +254,30 @@ def test_two_machines_by_torchruns_rendezvous(
     found = [project for project in (again, other) if trained(project)]
     assert len(found) == 1, "the first process alone writes"
     assert trained(found[0]) == trained(alone)
+
+
+def main(count: int = 20) -> None:
+    """Kill a process of `count` trainings at a random moment, and have any number go on."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = train_in_parts(Path(folder, "project"))
+        uninterrupted = lengthen(project)
+        chance = random.Random()
+        same = 0
+        for k in range(count):
+            share(project, before := chance.randint(2, PARTS))
+            rank, epochs = chance.randrange(before), chance.randint(1, LONG // 4)
+            lines_until_one_is_killed(project, rank, epochs)
+            share(project, after := chance.randint(1, PARTS))
+            assert "going on after epoch " in project.succeed("python", "-m", "stages.train")
+            same += trained(project) == uninterrupted
+            forget(project)
+            print(
+                f"{k + 1}: process {rank} of {before} killed after {epochs} lines, {after} go on; {same} ended in the "
+                "uninterrupted bytes",
+                flush=True,
+            )
+    sys.exit(same != count)
+
+
+if __name__ == "__main__":
+    main()

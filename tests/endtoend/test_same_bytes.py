@@ -50,6 +50,31 @@ def test_another_clone_in_another_environment_on_one_core(cnn: tuple[Project, di
     assert other.succeed("git", "status", "--porcelain") == ""
 
 
+OTHER_DISK = """
+mount -t tmpfs tmpfs ../cache
+mount -t tmpfs -o ro tmpfs $HOME
+if touch $HOME/file 2> /dev/null; then exit 9; fi
+dvc cache dir --local ../cache
+dvc config --local cache.type hardlink,symlink
+dvc repro
+test -L models/model.safetensors
+python -m mnist verify
+python -m mnist compare HEAD workspace
+"""
+
+
+def test_with_a_cache_on_another_disk_and_a_read_only_home(project: Project, tmp_path: Path) -> None:
+    other = clone(project, tmp_path / "other")
+    namespace = ["unshare", "--map-root-user", "--mount"]
+    if other.run(*namespace, "true").returncode:
+        pytest.skip("no user namespaces here")
+    for name in ("cache", "home"):
+        (tmp_path / name).mkdir()
+    said = other.succeed(*namespace, "bash", "-euc", OTHER_DISK, HOME=str(tmp_path / "home"))
+    assert "A and B are right on the same 300 images" in said
+    assert other.succeed("git", "status", "--porcelain") == ""
+
+
 # runs a stage's function with all of the machinery around it replaced by next to nothing
 BARE = """
 import contextlib, importlib, pathlib, sys, types
