@@ -72,30 +72,31 @@ def serve(folder: Path) -> None:
     """Run the commands that are asked for, each in a process of its own, until stdin ends."""
     load()
     gc.freeze()  # a collection would write to all that is loaded, and so copy it, in each process
+    running: dict[int, tuple[int, socket.socket]] = {}  # by what tells that it has ended
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "socket"))
         listener.listen()
         print("ready", flush=True)
-        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
-            asker, _ = listener.accept()
-            with asker, contextlib.suppress(ChildProcessError):
-                if os.fork() == 0:
-                    answer(asker)
-                while os.waitpid(-1, os.WNOHANG)[0]:  # those that have ended since
-                    pass
+        while sys.stdin not in (ready := select.select([listener, sys.stdin, *running], [], [])[0]):
+            if listener in ready:
+                asker, _ = listener.accept()
+                if (pid := os.fork()) == 0:
+                    end(functools.partial(answer, asker))
+                running[os.pidfd_open(pid)] = pid, asker
+            for ended in running.keys() & set(ready):
+                pid, asker = running.pop(ended)
+                os.close(ended)
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                with asker, contextlib.suppress(OSError):  # who asked has been killed
+                    asker.sendall(str(status).encode())
 
 
 def answer(asker: socket.socket) -> None:
-    """Run what is asked for in a process, and tell how it has ended."""
+    """Run what is asked for."""
     length, descriptors, _, _ = socket.recv_fds(asker, 8, 3)
-    with asker.makefile("rb") as stream:
+    with asker, asker.makefile("rb") as stream:
         asked = json.loads(stream.read(int.from_bytes(length, "big")))
-    pid = os.fork()
-    if pid == 0:
-        asker.close()
-        end(functools.partial(run, descriptors, *asked))
-    asker.sendall(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
-    os._exit(0)
+    run(descriptors, *asked)
 
 
 def run(descriptors: list[int], name: str, arguments: list[str], cwd: str, env: dict[str, str], mask: int) -> None:

@@ -161,6 +161,8 @@ def test_such_a_run_is_proved_and_searched_and_goes_on_when_killed(project: Proj
     assert said in project.inside("sweep", "sweeps/one.yaml").stderr
 
     project.edit("epochs: 2", f"epochs: {LONG}")
+    project.edit("validation: 200", "validation: 1000")  # so an epoch is short
+    project.succeed("python", "-m", "stages.normalise")
     other = copy(project, project.path.with_name("other"))
     running = project.start("python", "-m", "stages.train")
     until(running, "epoch 3:")
