@@ -120,6 +120,13 @@ class Project:
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def mounting(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a shell script that may mount file systems, for itself alone; where nobody may, the test is skipped."""
+        namespace = ("unshare", "--map-root-user", "--mount")
+        if self.run(*namespace, "true").returncode:
+            pytest.skip("this system lets nobody mount a disk of their own")
+        return self.run(*namespace, "bash", "-euc", script, **environment)
+
     def inside(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`python -m mnist` with these arguments, in this process, which has loaded the libraries already."""
         out, err = io.StringIO(), io.StringIO()

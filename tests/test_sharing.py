@@ -3,7 +3,6 @@
 import re
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,14 +119,7 @@ def test_a_remote_that_stands_still_is_waited_for_and_ctrl_c_ends_that(project: 
 
 
 INTERRUPTED = "ERROR: interrupted by the user\n"
-
-
-def in_a_namespace(project: Project, mount: str) -> subprocess.CompletedProcess[str]:
-    """`dvc push` where a file system has been mounted, for that command alone."""
-    namespace = ["unshare", "--map-root-user", "--mount"]
-    if project.run(*namespace, "true").returncode:
-        pytest.skip("no user namespaces here")
-    return project.run(*namespace, "bash", "-c", f"{mount} && exec dvc push --run-cache")
+PUSH = "exec dvc push --run-cache"
 
 
 def test_a_full_remote_is_said_to_be_and_gets_the_rest_later(project: Project, remote: Remote, tmp_path: Path) -> None:
@@ -135,7 +127,7 @@ def test_a_full_remote_is_said_to_be_and_gets_the_rest_later(project: Project, r
     if remote.kind == "folder":
         remote.add(project, "full")
         store.mkdir()
-        done = in_a_namespace(project, f"mount -t tmpfs -o size=600k tmpfs {store}")
+        done = project.mounting(f"mount -t tmpfs -o size=600k tmpfs {store}; {PUSH}")
         assert "No space left on device" in done.stderr
     else:
         with remotes.serving(remote.kind, tmp_path / "server", "full") as small:
@@ -157,7 +149,7 @@ def test_nothing_comes_to_a_read_only_remote_and_it_says_so(project: Project, re
     if remote.kind == "folder":
         remote.add(project, "read-only")
         store.mkdir()
-        done = in_a_namespace(project, f"mount --bind {store} {store} && mount -o remount,ro,bind {store}")
+        done = project.mounting(f"mount --bind {store} {store}; mount -o remount,ro,bind {store}; {PUSH}")
         assert "Read-only file system" in done.stderr
     else:
         with remotes.serving(remote.kind, tmp_path / "server", "read-only") as closed:
