@@ -1,21 +1,20 @@
 """Measure what the README promises, and write it to benchmarks/results.md: python -m benchmarks [PART…]
 
-Parts: loops, pipeline, comparing, serving, scale, processes, pictures; all of them without an argument. Three take
-longer and are not among them: queue and sharing, six minutes each; and recipes [NAME…], half an hour, which writes the
+A part has a section of that file, and one that is measured alone leaves the others as they are. Without an argument,
+all parts are measured but queue and sharing, which take six minutes each. `recipes [NAME…]`, half an hour, writes the
 README's table instead.
 """
 
 import datetime as dt
 import importlib.metadata
 import json
-import os
 import platform
 import re
-import resource
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mnist import numerics
@@ -24,6 +23,7 @@ numerics.pin(threads=1)
 
 from benchmarks import figures, loops, pictures, pipeline, processes, recipes, serving, sharing  # noqa: E402
 from benchmarks.figures import Figure  # noqa: E402
+from pipeline.processes import cores  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results.md"
@@ -31,47 +31,37 @@ SCALES = (1, 10, 100)
 LARGEST = 6 << 30  # bytes on disk at the largest scale
 
 
-def main(parts: list[str]) -> None:
-    """Run the parts in a clone of the current commit, and print their table."""
-    start = time.perf_counter()
+def main(names: list[str]) -> None:
+    """Run these parts in a clone of the current commit, and keep what each of them measures."""
+    if names[:1] == ["recipes"]:
+        check_committed()
+        recipes.measure(names[1:])
+        return
+    if unknown := [name for name in names if name not in PARTS]:
+        raise SystemExit(f"error: {unknown[0]}: no part of the benchmark; the parts are recipes, {', '.join(PARTS)}")
+    check_committed()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        project = pipeline.clone(ROOT, Path(folder, "project"))
+        pipeline.run(project, "dvc", "repro")
+        for name in names or [name for name in PARTS if name not in LONGER]:
+            start = time.perf_counter()
+            measured = figures.markdown(PARTS[name](project, Path(folder)))
+            print(measured, flush=True)
+            text = f"{heading(time.perf_counter() - start)}\n{measured}"
+            RESULTS.write_text(placed(RESULTS.read_text("utf-8"), name, text), "utf-8")
+
+
+def check_committed() -> None:
+    """Exit if a clone would not have the working tree's code and parameters."""
     if pipeline.run(ROOT, "git", "status", "--porcelain", "*.py", "dvc.*", "params.yaml", "recipes"):
         raise SystemExit("there are changes that are not committed, and a clone is what is measured: commit them first")
-    if parts[0] == "recipes":
-        recipes.measure(parts[1:])
-        return
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        rows: list[Figure] = []
-        project = pipeline.clone(ROOT, folder / "project")
-        if "pipeline" in parts:
-            rows += pipeline.from_nothing(ROOT, folder)
-        pipeline.run(project, "dvc", "repro")
-        if "pipeline" in parts:
-            rows += pipeline.nothing_to_do(project, folder)
-        if "comparing" in parts:
-            rows += pipeline.comparing(project)
-        if "serving" in parts:
-            rows += serving.figures(project)
-        if "queue" in parts:
-            rows += pipeline.queue(project, folder)
-        if "sharing" in parts:
-            rows += sharing.figures(project, folder)
-        os.chdir(project)
-        if "loops" in parts:
-            pipeline.run(project, "python", "-m", "mnist", "recipe", "article")
-            pipeline.run(project, "dvc", "repro", "normalise")
-            rows += loops.figures()
-        if "scale" in parts:
-            rows += scale(project, folder)
-        if "processes" in parts:
-            rows += processes.figures(project, folder)
-        os.chdir(ROOT)
-        if "pictures" in parts:
-            rows += pictures.figures(folder)
-    text = figures.markdown(rows)
-    print(text)
-    if parts == PARTS:
-        RESULTS.write_text(f"{heading(time.perf_counter() - start)}\n{text}", "utf-8")
+
+
+def placed(results: str, name: str, text: str) -> str:
+    """Results with another section of this name, the sections in the order of the parts."""
+    first, *sections = results.split("\n## ")
+    by_name = dict(section.split("\n\n", 1) for section in sections) | {name: text}
+    return first + "".join(f"\n## {part}\n\n{by_name[part]}" for part in PARTS if part in by_name)
 
 
 def scale(project: Path, folder: Path) -> list[Figure]:
@@ -100,21 +90,27 @@ def scale(project: Path, folder: Path) -> list[Figure]:
 
 
 def heading(seconds: float) -> str:
-    """Where, with what and in what time the figures were taken."""
+    """When, where, with what and in what time the figures of a part were taken."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "numpy", "dvc"))
-    memory = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return (
-        f"# Measured by `make bench` on {dt.datetime.now(tz=dt.UTC).date()}\n\n"
-        f"{os.cpu_count()} cores of {cpu[1] if cpu else platform.processor()}, Python {platform.python_version()}, "
-        f"{versions}; {seconds / 60:.0f} minutes. "
-        "Sides of a ratio take turns; machines are noisy, ratios less so than seconds. "
-        f"No process took more than {memory * 1024 / 1e9:.1f} GB, mapped files included. "
-        f"Rows with {figures.MISSED} do not reach what they should.\n"
+        f"{dt.datetime.now(tz=dt.UTC).date()}, {cores()} cores of {cpu[1] if cpu else platform.processor()}, "
+        f"Python {platform.python_version()}, {versions}; {seconds / 60:.1f} minutes.\n"
     )
 
 
-PARTS = ["loops", "pipeline", "comparing", "serving", "scale", "processes", "pictures"]
+PARTS: dict[str, Callable[[Path, Path], list[Figure]]] = {  # each of a project that has run, and a folder for more
+    "pipeline": pipeline.figures,
+    "comparing": pipeline.comparing,
+    "serving": serving.figures,
+    "loops": loops.figures,
+    "scale": scale,
+    "processes": processes.figures,
+    "pictures": pictures.figures,
+    "queue": pipeline.queue,
+    "sharing": sharing.figures,
+}
+LONGER = {"queue", "sharing"}
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or PARTS)
+    main(sys.argv[1:])

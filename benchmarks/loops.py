@@ -1,5 +1,6 @@
 """The training loop against the article's and against its own matrix products; one thread each, one epoch a turn."""
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import torch
 
 from benchmarks import article_loop
 from benchmarks.figures import Figure, in_turn, ratios
+from benchmarks.pipeline import run
 from mnist import dataset, models, training
 from mnist.commands import settings
 from pipeline import resume
@@ -17,8 +19,16 @@ from pipeline import resume
 REPETITIONS = 5
 
 
-def figures() -> list[Figure]:
-    """Run on data/raw and data/normalised of the current folder, made with recipe `article`."""
+def figures(project: Path, _: Path) -> list[Figure]:
+    """Run on a project's data/raw and data/normalised, made with recipe `article`."""
+    run(project, "python", "-m", "mnist", "recipe", "article")
+    run(project, "dvc", "repro", "normalise")
+    with contextlib.chdir(project):
+        return of_this_folder()
+
+
+def of_this_folder() -> list[Figure]:
+    """The rows of the table."""
     torch.set_num_threads(1)
     losses: dict[str, list[float]] = {"article": [], "train": []}
     with tempfile.TemporaryDirectory() as folder:

@@ -38,7 +38,7 @@ new MutationObserver(() => {
 """
 
 
-def figures(project: Path) -> list[Figure]:
+def figures(project: Path, _: Path) -> list[Figure]:
     """Latency, errors and memory of `serve` and `predict` in a project that has a model."""
     drawings = [drawing(image) for image in np.load(project / "data/normalised/test_images.npy")[:DRAWINGS]]
     with serving(project) as (process, port):

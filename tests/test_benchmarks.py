@@ -11,9 +11,9 @@ from tests.conftest import RECIPES, ROOT, needs_recipe
 
 
 def table(text: str) -> dict[str, list[str]]:
-    """The cells of each row of a Markdown table after its first, which is the key."""
+    """The cells of each row of Markdown tables after its first, which is the key."""
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if "|" in line]
-    return {name: cells for name, *cells in rows[2:]}
+    return {name: cells for name, *cells in rows if name not in ("what", "---")}
 
 
 @pytest.mark.parametrize(
@@ -76,5 +76,18 @@ def test_memory_is_in_the_megabytes_that_its_parts_are_in() -> None:
     assert scale.anonymous() == pytest.approx((memory.rss - memory.shared) / 1e6, rel=0.01)
 
 
-def test_the_heading_says_what_the_mark_means() -> None:
-    assert figures.MISSED in benchmarks.heading(60)
+def test_a_part_that_is_measured_again_replaces_its_section_alone() -> None:
+    results = benchmarks.RESULTS.read_text("utf-8")
+    first, last = "| `dvc repro` | 1 s |\n", "| converted | 2 s |\n"
+    once = benchmarks.placed("# Measured\n", "pictures", last)
+    both = benchmarks.placed(once, "pipeline", first)
+    assert both == f"# Measured\n\n## pipeline\n\n{first}\n## pictures\n\n{last}"
+    assert benchmarks.placed(both, "pictures", last) == both
+    assert benchmarks.placed(results, "other", "") == results, "what was measured has a section of each part"
+
+
+def test_a_part_that_there_is_not_is_refused() -> None:
+    with pytest.raises(
+        SystemExit, match=r"^error: picture: no part of the benchmark; the parts are recipes, pipeline,"
+    ):
+        benchmarks.main(["picture"])
