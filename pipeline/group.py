@@ -60,14 +60,14 @@ def joined(stage: str, inputs: dict[str, Any], device: str, patience: int) -> It
     """The processes that run this stage together; None where it runs alone.
 
     They wait `patience` seconds for each other: to come, and to be done with what the next step needs of them.
-    Raises InputError if one does not come, has other inputs, or ends before the others.
+    Raises InputError if one does not come, has no GPU or other inputs, or ends before the others.
     """
     if not launch.shared():
         yield None
         return
+    if device == "cuda":
+        take_gpu(int(os.environ["LOCAL_RANK"]))
     try:
-        if device == "cuda":
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # one each
         dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=dt.timedelta(seconds=patience))
     except (RuntimeError, ValueError) as error:
         raise InputError(
@@ -80,6 +80,19 @@ def joined(stage: str, inputs: dict[str, Any], device: str, patience: int) -> It
             yield group
     finally:
         dist.destroy_process_group()
+
+
+def take_gpu(number: int) -> None:
+    """Use the GPU with this process's number on its machine. Raises InputError in the first that finds none."""
+    there = torch.cuda.device_count()
+    if number > there:
+        launch.end(1)
+    if number == there:
+        raise InputError(
+            f"params.yaml: train.device: cuda: {there} CUDA devices here, and each process needs one of its own; set "
+            "it to cpu, or start fewer"
+        )
+    torch.cuda.set_device(number)
 
 
 @contextlib.contextmanager

@@ -175,6 +175,19 @@ def test_an_error_is_said_once_and_leaves_nothing(again: Project) -> None:
     assert trained(again) == {}
 
 
+def test_that_there_are_too_few_gpus_is_said_once(again: Project) -> None:
+    again.edit("device: cpu ", "device: cuda ")
+    share(again, 3)
+    done = again.run("python", "-m", "stages.train", CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 1
+    *_, line = done.stderr.splitlines()  # before it, perhaps, that there are fewer than three cores
+    assert line == (
+        "error: params.yaml: train.device: cuda: 0 CUDA devices here, and each process needs one of its own; set it to "
+        "cpu, or start fewer"
+    )
+    assert trained(again) == {}
+
+
 def by_hand(project: Project, rank: int, port: int) -> subprocess.Popen[str]:
     """Start one of two processes as a scheduler of several machines does."""
     return project.start(
