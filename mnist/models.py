@@ -83,24 +83,26 @@ def mlp(height: int, width: int, classes: int, channels: int = 1) -> nn.Sequenti
 
 
 def check_size(height: int, width: int) -> None:
-    """Raise InputError if images are too small for `cnn`'s pooling layers."""
-    if min(height, width) < 12:
-        raise InputError(f"train.model: cnn needs images of 12×12 pixels or more, not {height}×{width}; set it to mlp")
+    """Raise InputError if of images nothing would be left after `cnn`'s poolings."""
+    if min(height, width) < 8:
+        raise InputError(f"train.model: cnn needs images of 8×8 pixels or more, not {height}×{width}; set it to mlp")
 
 
 def cnn(height: int, width: int, classes: int, channels: int = 1) -> nn.Sequential:
-    """Four convolutions, each with batch norm and ReLU, and three poolings; for MNIST 31,770 parameters.
+    """Four convolutions, three of them with pooling, all with batch norm and ReLU; for MNIST 28,570 parameters.
 
-    Small on purpose: what it lacks in width it gains in epochs in the same time. Pooling comes before batch norm
-    where it can, which quarters the work of that. Raises InputError for images that are too small.
+    Small on purpose: what it lacks in width it gains in epochs in the same time. For that reason, too, pooling comes
+    before batch norm, and the first three do without padding, as images begin and end with paper; of those below 20
+    pixels too little would be left. Raises InputError for images that are too small.
     """
     check_size(height, width)
-    down, right = ((side // 4 - 3) // 2 + 1 for side in (height, width))
+    lost, edge = (12, "valid") if min(height, width) >= 20 else (0, "same")
+    down, right = ((side - lost) // 8 for side in (height, width))
     return nn.Sequential(
-        *(nn.Conv2d(channels, 16, 5, padding=2, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), nn.ReLU()),
-        *(nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
-        *(nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.ReLU()),
-        *(nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
+        *(nn.Conv2d(channels, 16, 5, padding=edge, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(16), nn.ReLU()),
+        *(nn.Conv2d(16, 16, 3, padding=edge, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
+        *(nn.Conv2d(16, 32, 3, padding=edge, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.ReLU()),
+        *(nn.Conv2d(32, 64, 3, padding="same", bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(64), nn.ReLU()),
         nn.Flatten(),
         Linear(64 * down * right, classes),
     ).to(memory_format=torch.channels_last)

@@ -47,9 +47,9 @@ from tests.harms import (
 
 
 def tiny(root: Path) -> None:
-    """Make the data set one of images of 8 × 8 pixels."""
+    """Make the data set one of images of 7 × 7 pixels."""
     for name in (IMAGES, "t10k-images-idx3-ubyte"):
-        idx.write(root / small(name), np.array(idx.read(root / small(name), 3)[:, 10:18, 10:18]))
+        idx.write(root / small(name), np.array(idx.read(root / small(name), 3)[:, 10:17, 10:17]))
 
 
 def unlikely(root: Path) -> None:
@@ -215,7 +215,7 @@ RESULTS = [
     Case("no folder though it is to be fetched", CHECK, swap("params.yaml", ("data/small", "data/none"),
          ("download: null", "download: kmnist")), "dataset.path: data/none: no such file or folder; DVC asks for it"),
     Case("images too small for the network", CHECK, in_turn(tiny, given("model: mlp", "model: cnn")),
-         "cnn needs images of 12×12 pixels or more, not 8×8; set it to mlp"),
+         "cnn needs images of 8×8 pixels or more, not 7×7; set it to mlp"),
     Case("all pixels the same", CHECK, in_turn(given("std: 0.5", "std: auto"),
          patch(small(IMAGES), 16, bytes(1200 * 784))), "normalise.std: auto: all training pixels are the same; set"),
     Case("a validation loss that diverges", TRAIN, swap("params.yaml", ("loss: cross_entropy", "loss: mse"),
