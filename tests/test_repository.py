@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from pipeline import yaml12
 from tests.breaking import BREAKS, Break
-from tests.conftest import RECIPES, ROOT, Project, commit, make_checkout
+from tests.conftest import PIPELINE, RECIPES, ROOT, Project, commit, make_checkout
 
 WORKFLOW = YAML(typ="safe").load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
 JOBS = WORKFLOW["jobs"].values()
@@ -23,11 +23,23 @@ COMPARISON = STEPS[-1]
 
 def test_ci_runs_what_a_person_would() -> None:
     assert {"push", "pull_request"} <= set(WORKFLOW["on"])
-    assert [step["run"] for step in STEPS if "run" in step] == [".ci/run", "make install", COMPARISON["run"]]
+    assert [step["run"] for step in STEPS if "run" in step] == [
+        ".ci/run", ".ci/container", "make install", COMPARISON["run"],
+    ]  # fmt: skip
     assert WORKFLOW["jobs"]["results"]["if"] == "github.event_name == 'pull_request'"
-    for script in (".ci/run", ".ci/pull-request"):
+    for script in (".ci/run", ".ci/container", ".ci/pull-request"):
         assert os.access(ROOT / script, os.X_OK)
         subprocess.run(["bash", "-n", ROOT / script], check=True)
+
+
+def test_an_image_gets_what_a_clone_has_and_no_outputs() -> None:
+    ignored = set((ROOT / ".dockerignore").read_text("utf-8").splitlines())
+    assert {out for stage in PIPELINE.values() for out in stage.get("outs", [])} <= ignored
+    assert {line.lstrip("/") for line in (ROOT / ".dvc/.gitignore").read_text("utf-8").split()} == {
+        line.removeprefix(".dvc/") for line in ignored if line.startswith(".dvc/")
+    }
+    of_an_editor = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text("utf-8"))["build"]
+    assert f" AS {of_an_editor['target']}\n" in (ROOT / ".devcontainer" / of_an_editor["dockerfile"]).read_text("utf-8")
 
 
 @pytest.mark.slow
