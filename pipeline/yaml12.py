@@ -1,7 +1,8 @@
 """YAML as DVC reads it: by the rules of YAML 1.2, so that a stage works with the values that DVC shows.
 
-DVC uses ruamel.yaml. PyYAML's C loader takes a small part of its time, but follows YAML 1.1, where `on` is true and
-`1:30` is 90. Here it resolves scalars as ruamel.yaml does, and refuses what the two do not read alike.
+DVC uses ruamel.yaml on an older libyaml, PyYAML a newer one. PyYAML's loader takes half the time, but follows YAML 1.1,
+where `on` is true and `1:30` is 90. Here it resolves scalars as ruamel.yaml does, and refuses what the two do not read
+alike.
 """
 
 import re
@@ -127,17 +128,16 @@ def check_merged(content: bytes, place: object) -> None:
 
 
 def check_events(text: str) -> None:
-    """Raise YAMLError for what would be read by other rules, or crash the loader."""
-    depth = 0
-    tabs = "\t" in text
+    """Raise YAMLError for what DVC would read by other rules, or what would crash the loader."""
+    depth = flow = 0  # of collections in one another; of those in brackets
     for event in yaml.parse(text, yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth, flow = depth + 1, flow + bool(event.flow_style)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth, flow = depth - 1, max(0, flow - 1)
         if depth > DEEPEST:
             raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} levels", problem_mark=event.start_mark)
-        if tabs and isinstance(event, yaml.ScalarEvent):
-            start, end = event.start_mark.index, event.end_mark.index
-            around = text[max(0, start - 1) : start] + text[end : end + 1]
-            if "\t" in (around if event.style else around + text[start:end]):
-                raise yaml.MarkedYAMLError(problem="a tab; use spaces", problem_mark=event.start_mark)
+        if flow and isinstance(event, yaml.ScalarEvent) and not event.style and set(":?") & set(event.value):
+            raise yaml.MarkedYAMLError(problem=f"{event.value}: in brackets, quote it", problem_mark=event.start_mark)
         if isinstance(event, yaml.DocumentStartEvent) and event.version not in (None, (1, 2)):
             raise yaml.MarkedYAMLError(problem="YAML 1.2 is expected", problem_mark=event.start_mark)

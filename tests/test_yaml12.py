@@ -56,7 +56,7 @@ def agree(text: str) -> bool:
     "text",
     [
         "a: 1\na: 2\n", "0: a\n00: b\n", "1: a\n1.0: b\n", "'a': 1\na: 2\n",
-        "a:\t1\n", "a: \t1\n", "a: 1\t2\n", "a: 1\t# b\n", "- \ta\n",
+        "- \ta\n", "a: [0:0]\n", "a: {b: c:d}\n", "a: [b?]\n", "a: [[http://b]]\n",
     ],
 )  # fmt: skip
 def test_what_dvc_refuses_is_refused(text: str) -> None:
@@ -65,8 +65,12 @@ def test_what_dvc_refuses_is_refused(text: str) -> None:
     assert not agree(text)
 
 
-@pytest.mark.parametrize("text", ["a: '1\t2'\n", '"a\tb": 1\n', "1: a\n'1': b\n", "#\ta\na: 1\n"])
-def test_tabs_where_dvc_takes_them_and_keys_that_only_look_alike_are_read(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["a: '1\t2'\n", '"a\tb": 1\n', "1: a\n'1': b\n", "#\ta\na: 1\n", "a:\t1\n", "a: 1\t# b\n", "a: 1\t2\n",
+     "a: ['0:0', \"b?\"]\nc: d:e?\n"],
+)  # fmt: skip
+def test_tabs_and_colons_where_dvc_takes_them_and_keys_that_only_look_alike_are_read(text: str) -> None:
     assert agree(text)
 
 

@@ -100,6 +100,7 @@ PARAMETERS = [
     Case("an unknown alias", EVALUATE, given("epochs: 2", "epochs: *n"), r"params\.yaml, line \d+, .*undefined alias; fix"),
     Case("a bracket left open", PLOT, around("", "x: [1,\n"), r"params\.yaml, line \d+, column \d+: not valid YAML"),
     Case("a quote left open", RECIPE, around("", 'x: "1\n'), r"params\.yaml, line \d+, column \d+: not valid YAML"),
+    Case("a colon in brackets", CHECK, given("std: 0.5 ", "std: [a:b] "), r"params\.yaml, line \d+, column 9: .*a:b: in brackets, quote it; fix"),
     Case("two colons", CHECK, around("", "x: a: b\n"), r"params\.yaml, line \d+, column 5: not valid YAML"),
     Case("two documents", DOWNLOAD, around("", "---\na: 1\n"), r"params\.yaml, line \d+, .*another document"),
     Case("a Python object", NORMALISE, given("epochs: 2", "epochs: !!python/object/apply:os.system [id]"), r"line \d+.*constructor"),
