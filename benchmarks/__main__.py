@@ -103,12 +103,12 @@ PARTS: dict[str, Callable[[Path, Path], list[Figure]]] = {  # each of a project 
     "pipeline": pipeline.figures,
     "comparing": pipeline.comparing,
     "serving": serving.figures,
+    "queue": pipeline.queue,
+    "sharing": sharing.figures,
     "loops": loops.figures,
     "scale": scale,
     "processes": processes.figures,
     "pictures": pictures.figures,
-    "queue": pipeline.queue,
-    "sharing": sharing.figures,
 }
 LONGER = {"queue", "sharing"}
 

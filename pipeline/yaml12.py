@@ -1,8 +1,7 @@
 """YAML as DVC reads it: by the rules of YAML 1.2, so that a stage works with the values that DVC shows.
 
-DVC uses ruamel.yaml on an older libyaml, PyYAML a newer one. PyYAML's loader takes half the time, but follows YAML 1.1,
-where `on` is true and `1:30` is 90. Here it resolves scalars as ruamel.yaml does, and refuses what the two do not read
-alike.
+DVC uses ruamel.yaml on an older libyaml. PyYAML's loader, on a newer one, takes less time, but follows YAML 1.1, where
+`on` is true and `1:30` is 90. Here it resolves scalars as ruamel.yaml does, and refuses what the two do not read alike.
 """
 
 import re

@@ -84,6 +84,7 @@ def test_a_part_that_is_measured_again_replaces_its_section_alone() -> None:
     assert both == f"# Measured\n\n## pipeline\n\n{first}\n## pictures\n\n{last}"
     assert benchmarks.placed(both, "pictures", last) == both
     assert benchmarks.placed(results, "other", "") == results, "what was measured has a section of each part"
+    assert figures.MISSED in results.split("\n## ")[0], "it says what the mark means"
 
 
 def test_a_part_that_there_is_not_is_refused() -> None:
