@@ -1,4 +1,4 @@
-"""One training by one process and by two: python -m benchmarks.processes FOLDER PARTS, alone or by torchrun
+"""One training by one process and by two: python -m benchmarks.processes FOLDER PARTS BATCH, alone or by torchrun
 
 Trains `cnn` on the data set in FOLDER, a thread each, and prints a JSON object for each process: seconds a step, and
 the most anonymous memory (RssAnon), in MB. `figures` sets that side by side.
@@ -17,8 +17,9 @@ from benchmarks.scale import anonymous, multiply
 from mnist import dataset, numerics
 from mnist.commands import settings
 
-STEPS, WARM_UP = 250, 50
+STEPS, WARM_UP = 130, 30
 TURNS = 3
+PARTS, BATCHES = 4, (128, 512)  # the recipe's own, and parts of that size
 ALONE = ["python"]
 TWO = ["torchrun", "--standalone", "--nproc-per-node", "2"]
 LARGEST = 100  # times MNIST
@@ -31,31 +32,45 @@ class Enough(BaseException):
 def figures(project: Path, folder: Path) -> list[Figure]:
     """The rows of the table, measured in a project whose data are normalised."""
     run(project, "python", "-m", "mnist", "recipe", "cnn")
-    sides = {(parts, len(start)): (parts, start) for parts, start in ((1, ALONE), (4, ALONE), (4, TWO))}
-    turns = [{side: measured(project, dataset.FOLDER, *how) for side, how in sides.items()} for _ in range(TURNS)]
-    whole, alone, two = ([1e3 * turn[side][0]["step"] for turn in turns] for side in sides)
+    rows = [row for batch in BATCHES for row in steps(project, batch)]
     multiply(project / dataset.FOLDER, folder / "scaled", LARGEST)
     one, *several = (
-        found["anonymous"] for start in (ALONE, TWO) for found in measured(project, folder / "scaled", 4, start)
+        found["anonymous"]
+        for start in (ALONE, TWO)
+        for found in measured(project, folder / "scaled", PARTS, BATCHES[0], start)
     )
     return [
-        Figure("`cnn`, a step, whole", whole, "ms"),
-        Figure("in 4 parts, by one process", alone, "ms"),
-        Figure("in 4 parts, by two processes", two, "ms"),
-        Figure("`cnn` in 4 parts ÷ whole, one process", ratios(alone, whole), "", "≤ 1.15"),
-        Figure("throughput of 2 processes ÷ 1, `cnn` in 4 parts", ratios(alone, two), "", "≥ 1.7"),
+        *rows,
         Figure(f"anonymous memory of one of two at {LARGEST}× − of one alone", [max(several) - one], "MB", "≤ 50"),
     ]
 
 
-def measured(project: Path, data: Path, parts: int, start: list[str]) -> list[dict[str, float]]:
+def steps(project: Path, batch: int) -> list[Figure]:
+    """How long a step takes: whole, and in parts by one process and by two."""
+    sides = ((1, ALONE), (PARTS, ALONE), (PARTS, TWO))
+    turns = [
+        [measured(project, dataset.FOLDER, parts, batch, how)[0]["step"] for parts, how in sides] for _ in range(TURNS)
+    ]
+    whole, alone, two = ([1e3 * step for step in side] for side in zip(*turns, strict=True))
+    what = f"`cnn`, {batch} images a step"
+    return [
+        Figure(f"{what}, whole", whole, "ms"),
+        Figure(f"{what}, in {PARTS} parts by one process", alone, "ms"),
+        Figure(f"{what}, in {PARTS} parts by two", two, "ms"),
+        Figure(f"{what}: in {PARTS} parts ÷ whole, one process", ratios(alone, whole), "", "≤ 1.15"),
+        Figure(f"{what}, in {PARTS} parts: throughput of 2 processes ÷ 1", ratios(alone, two), "", "≥ 1.7"),
+    ]
+
+
+def measured(project: Path, data: Path, parts: int, batch: int, start: list[str]) -> list[dict[str, float]]:
     """What each process says of a training."""
-    printed = run(project, *start, "-m", "benchmarks.processes", str(data), str(parts))
+    printed = run(project, *start, "-m", "benchmarks.processes", str(data), str(parts), str(batch))
     return [json.loads(found) for found in re.findall("{.*?}", printed)]  # two may share a line
 
 
-def main(folder: Path, parts: int) -> None:
-    chosen = settings.read().train.model_copy(update={"parts": parts, "epochs": STEPS})  # more than it gets to
+def main(folder: Path, parts: int, batch: int) -> None:
+    more = {"parts": parts, "batch_size": batch, "epochs": STEPS}  # more epochs than it gets to
+    chosen = settings.read().train.model_copy(update=more)
     numerics.pin(threads=1)
     from mnist import models, training
     from mnist.parts import ALONE
@@ -84,4 +99,4 @@ def main(folder: Path, parts: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
