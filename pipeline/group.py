@@ -65,9 +65,11 @@ def joined(stage: str, inputs: dict[str, Any], device: str, patience: int) -> It
     if not launch.shared():
         yield None
         return
-    if device == "cuda":
-        take_gpu(int(os.environ["LOCAL_RANK"]))
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    check_gpus(device, number + 1)
     try:
+        if device == "cuda":
+            torch.cuda.set_device(number)
         dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=dt.timedelta(seconds=patience))
     except (RuntimeError, ValueError) as error:
         raise InputError(
@@ -82,17 +84,13 @@ def joined(stage: str, inputs: dict[str, Any], device: str, patience: int) -> It
         dist.destroy_process_group()
 
 
-def take_gpu(number: int) -> None:
-    """Use the GPU with this process's number on its machine. Raises InputError in the first that finds none."""
-    there = torch.cuda.device_count()
-    if number > there:
-        launch.end(1)
-    if number == there:
+def check_gpus(device: str, processes: int) -> None:
+    """Raise InputError if this machine has no GPU for each of so many processes that want one."""
+    if device == "cuda" and processes > (there := torch.cuda.device_count()):
         raise InputError(
             f"params.yaml: train.device: cuda: {there} CUDA devices here, and each process needs one of its own; set "
             "it to cpu, or start fewer"
         )
-    torch.cuda.set_device(number)
 
 
 @contextlib.contextmanager

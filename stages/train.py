@@ -34,10 +34,12 @@ def train() -> None:
 
 
 def check_processes(processes: int, chosen: Hyperparameters) -> None:
-    """Raise InputError if there are more processes than parts of a batch; warn if there are more than cores."""
+    """Raise InputError if there are more processes than parts of a batch, or GPUs; warn if there are more than cores."""
     from mnist import parts
+    from pipeline import group
 
     parts.check(chosen.parts, processes)
+    group.check_gpus(chosen.device, processes)
     if processes * chosen.threads > (here := cores()):
         print(
             f"train: {processes} processes of {chosen.threads} threads on {here} cores: they wait for each other",
