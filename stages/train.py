@@ -34,7 +34,7 @@ def train() -> None:
 
 
 def check_processes(processes: int, chosen: Hyperparameters) -> None:
-    """Raise InputError if there are more processes than parts of a batch, or GPUs; warn if there are more than cores."""
+    """Raise InputError for more processes than parts of a batch, or than GPUs; warn of more than cores."""
     from mnist import parts
     from pipeline import group
 

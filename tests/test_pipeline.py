@@ -1,7 +1,7 @@
 """The walls: what depends on what, and that `dvc.yaml` says so."""
 
-import sys
 import re
+import sys
 import tomllib
 from pathlib import Path
 
