@@ -93,11 +93,8 @@ class Parts(Whole):
 
     def keep(self, loss: Tensor, images: int) -> None:
         gradients = [weights.grad for weights in self.weights if weights.grad is not None]
-        row = self.rows[self.kept]
         found = (*gradients, *self.running, loss.detach(), torch.ones_like(loss))
-        for place, value in zip(row.split(self.sizes), found, strict=True):
-            place.view(value.shape).copy_(value)
-        row *= images
+        torch.cat([value.reshape(-1) for value in found], out=self.rows[self.kept]).mul_(images)
         self.kept += 1
         for buffer, value in zip((*self.running, *self.counters), self.before, strict=True):
             buffer.copy_(value)  # each part begins where the batch began

@@ -125,17 +125,18 @@ def moments(images: Array) -> tuple[Numbers, Numbers]:
 
     The same on every machine as they are computed in integers.
     """
-    if images.ndim == 3:
-        return of_shades(images)
-    means, deviations = zip(*(of_shades(images[..., k]) for k in range(images.shape[3])), strict=True)
-    return list(means), list(deviations)
-
-
-def of_shades(images: Array) -> tuple[float, float]:
-    """Mean and standard deviation of one channel."""
-    histogram = np.zeros(256, np.int64)
+    channels = images.shape[3] if images.ndim == 4 else 1
+    histograms = np.zeros((channels, 256), np.int64)
     rows = raw.at_once(images)
     for start in range(0, len(images), rows):
-        histogram += np.bincount(images[start : start + rows].ravel(), minlength=256)
-    count, total, squares = (sum(value**power * n for value, n in enumerate(histogram.tolist())) for power in range(3))
+        shades = images[start : start + rows].reshape(-1, channels)
+        for k in range(channels):
+            histograms[k] += np.bincount(shades[:, k], minlength=256)
+    means, deviations = map(list, zip(*map(of_shades, histograms.tolist()), strict=True))
+    return (means, deviations) if images.ndim == 4 else (means[0], deviations[0])
+
+
+def of_shades(histogram: list[int]) -> tuple[float, float]:
+    """Mean and standard deviation of one channel, from how many pixels have each of its 256 shades."""
+    count, total, squares = (sum(value**power * n for value, n in enumerate(histogram)) for power in range(3))
     return total / (255 * count), math.sqrt(count * squares - total**2) / (255 * count)

@@ -11,6 +11,8 @@ from pipeline import files, params, yaml12
 from pipeline.errors import InputError, suggestion
 
 FOLDER = Path("recipes")
+# the keys of `train` that need not be there, and what they are then
+OPTIONAL = {key: each.default for key, each in Hyperparameters.model_fields.items() if not each.is_required()}
 
 
 def recipe(name: Annotated[str | None, typer.Argument(help="The recipe to write into params.yaml.")] = None) -> None:
@@ -38,8 +40,7 @@ def with_parameters(chosen: dict[str, Any]) -> list[str]:
     """The recipes that have these parameters of training, with seed 0 on the CPU."""
     sections = {name: yaml12.read(FOLDER / f"{name}.yaml").get("train", {}) for name in names()}
     # what a recipe leaves open may be anything, but for keys that are not there unless it names them
-    fields = Hyperparameters.model_fields
-    left = {key: value for key, value in chosen.items() if key not in fields or fields[key].is_required()}
+    left = {key: value for key, value in chosen.items() if key not in OPTIONAL}
     return [name for name, section in sections.items() if chosen == {**left, **section, "seed": 0, "device": "cpu"}]
 
 
@@ -55,8 +56,7 @@ def apply(name: str, path: Path = params.FILE) -> None:
     tree = yaml12.read(path)
     settings.check(tree, path)
     source = FOLDER / f"{name}.yaml"
-    optional = {key: each.default for key, each in Hyperparameters.model_fields.items() if not each.is_required()}
-    unset = {f"train.{key}": value for key, value in optional.items() if key in tree["train"]}
+    unset = {f"train.{key}": value for key, value in OPTIONAL.items() if key in tree["train"]}
     written = params.edited(path.read_text("utf-8"), {**unset, **params.flat(yaml12.read(source))}, source)
     settings.check(yaml12.parse(written, source), source)
     files.replace(path, written)

@@ -27,11 +27,12 @@ def images(files: Sequence[Path], options: Options) -> Iterator[list[Array | str
 
     All are uint8 (height, width) or (height, width, 3), of `options.size` if it is set.
     """
-    chunks = [files[k : k + AT_A_TIME] for k in range(0, len(files), AT_A_TIME)]
+    names = [str(path) for path in files]  # a Path takes ten times as long on its way to a process
+    chunks = [names[k : k + AT_A_TIME] for k in range(0, len(names), AT_A_TIME)]
     count = min(options.processes, len(chunks)) if len(files) >= WORTH_IT else 1
     if count < 2:
         for chunk in chunks:
-            yield [image(path, options) for path in chunk]
+            yield [image(Path(name), options) for name in chunk]
         return
     context = multiprocessing.get_context("spawn")  # a fork would inherit the other pipes, and not see them closed
     ours, processes = [], []
@@ -43,14 +44,14 @@ def images(files: Sequence[Path], options: Options) -> Iterator[list[Array | str
             theirs.close()
             ours.append(end)
             processes.append(process)
-            end.send([str(path) for path in chunk])  # a Path takes ten times as long on the way
+            end.send(chunk)
         for end, later in zip(itertools.cycle(ours), itertools.chain(chunks[count:], [None] * count), strict=False):
             try:
                 found = end.recv()
             except EOFError as error:
                 raise InputError("a process that reads pictures has ended; is memory short? run it again") from error
             if later is not None:  # never sent while its answer is awaited, or both ends could wait for each other
-                end.send([str(path) for path in later])
+                end.send(later)
             yield found
     finally:
         for end in ours:
@@ -63,7 +64,7 @@ def serve(end: Connection, options: Options) -> None:
     """Read the pictures that are asked for until the other end is closed, as it is when its process was killed."""
     try:
         while True:
-            found = [image(Path(path), options) for path in end.recv()]
+            found = [image(Path(name), options) for name in end.recv()]
             kinds = {each if isinstance(each, str) else each.shape for each in found}
             end.send(np.stack(found) if len(kinds) == 1 and not isinstance(found[0], str) else found)
     except (EOFError, OSError, KeyboardInterrupt):
