@@ -45,6 +45,7 @@ bench: install
 mutate: install
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt mutmut==3.8.1
 	rm -rf mutants
+	mkdir -p mutants/.dvc
 	CUDA_VISIBLE_DEVICES= mutmut run
 	mutmut results
 	@mutmut results --all true | sed -E 's/^ +([a-z._]+)\.x.*: /\1 /' | sort | uniq -c

@@ -13,8 +13,9 @@ from PIL import Image
 
 import mnist.raw
 from mnist import idx, splits
-from mnist.formats import classes, photos, recognise, sources
+from mnist.formats import classes, names, photos, recognise, sources
 from mnist.formats.parts import Options, in_channels
+from pipeline.errors import InputError
 from tests.cases.own_data import IMAGES, LABELS, MED, TURNED, csv, file, npz, png
 from tests.cases.own_data import photos as make_photos
 from tests.conftest import Project, first_of_mnist, write_small
@@ -210,6 +211,7 @@ def read(content: bytes, folder: Path, name: str = "one.png", **options: object)
     (folder / name).write_bytes(content)
     found = photos.image(folder / name, Options(**options))  # type: ignore[arg-type]
     assert not isinstance(found, str), found
+    assert photos.size_of(folder / name) == found.shape[:2] or "size" in options
     return found
 
 
@@ -234,6 +236,18 @@ def test_pictures_of_every_kind_are_read_as_what_they_show(tmp_path: Path) -> No
     turned = read(png(Image.fromarray(large[:, :32]), format="JPEG", quality=100, exif=TURNED), tmp_path)
     assert turned.shape == (32, 64)
     assert np.abs(turned.astype(int) - np.rot90(large[:, :32], 3)).max() < 8
+
+
+def test_sixteen_bits_become_the_nearest_eight() -> None:
+    deep = np.arange(65536)
+    assert np.array_equal(photos.eight_bits(deep.astype(np.uint16)), np.rint(deep / 257))
+    for outside in (-1, 65536):
+        with pytest.raises(InputError, match=r"^pixels of more than 16 bits; save it in 8 bits$"):
+            photos.eight_bits(np.array([0, outside], np.int32))
+
+
+def test_a_name_is_shown_in_what_can_be_printed() -> None:
+    assert names.printable(Path("é\n\x1b[1m")) == r"é\n\x1b[1m"
 
 
 RGB = np.random.RandomState(1).randint(0, 256, (8, 8, 3)).astype(np.uint8)

@@ -239,6 +239,28 @@ def test_what_is_drawn_on_nothing_gets_paper_that_shows_it(ink: int) -> None:
     assert likeness(handwriting.prepare(image, SHAPE), handwriting.prepare(drawn(SEVEN), SHAPE)) > 0.99
 
 
+@pytest.mark.parametrize("colours", [False, True])
+@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (127, 255), (128, 0), (255, 0)])
+def test_what_is_half_clear_is_mixed_with_that_paper(ink: int, paper: int, colours: bool) -> None:
+    opacity = np.array([[0, 1, 0], [0, 1, 0.25], [0.5, 0, 0]])
+    shades = np.full(opacity.shape, ink)
+    pixels = np.dstack([shades] * 3) if colours else shades
+    found = pictures.on_paper(pixels, shades, opacity)
+    expected = np.array(
+        [[paper, ink, paper], [paper, ink, 0.25 * ink + 0.75 * paper], [(ink + paper) / 2, paper, paper]]
+    )
+    assert np.array_equal(found, np.dstack([expected] * 3) if colours else expected)
+
+
+@pytest.mark.parametrize(("solid", "own"), [(50, True), (49, False)])
+def test_a_picture_has_paper_of_its_own_if_half_of_it_is_solid(solid: int, own: bool) -> None:
+    shades = np.full(100, 200)
+    shades[:10] = 20  # ink
+    opacity = (np.arange(100) < solid).astype(float)
+    found = pictures.on_paper(shades.reshape(10, 10), shades.reshape(10, 10), opacity.reshape(10, 10))
+    assert found.ravel()[solid:].tolist() == [200 if own else 0] * (100 - solid)
+
+
 def test_clear_corners_of_paper_are_paper() -> None:
     opacity = Image.new("L", (280, 280))
     ImageDraw.Draw(opacity).rounded_rectangle((0, 0, 279, 279), 60, 255)

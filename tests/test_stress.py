@@ -155,3 +155,23 @@ def test_a_picture_that_is_refused_counts_as_wrong(digits: Array, template: Proj
     assert (row.n, row.refused, row.accuracy) == (2, 1, 0.5)
     none = command.measured(command.Kind("none", [7], lambda _: pictures[0]), model, description, lambda _: None)
     assert (none.n, none.accuracy, none.refused) == (1, 0, 1)
+
+
+# mean shades of the pictures that docs/model-card.md tells of; by another processor's sines they may differ a little
+SHADES = {
+    "untouched": 30.673,
+    "shifted by up to 4 pixels": 30.541,
+    "rotated by up to 20°": 30.993,
+    "thickened": 63.279,
+    "noisy": 42.379,
+    "inverted": 224.327,
+    "on 200×300 of uneven paper": 158.339,
+    "stretched to 200×300 of it": 149.755,
+    "written": 141.208,
+}
+
+
+def test_the_pictures_are_those_of_the_model_card(digits: Array) -> None:
+    found = {name: np.mean([changed(name, image, k) for k, image in enumerate(digits)]) for name in stress.CHANGES}
+    written = [np.asarray(stress.written(str(k % 10), FONT, np.random.RandomState(k))).mean() for k in range(30)]
+    assert {**found, "written": np.mean(written)} == pytest.approx(SHADES, abs=0.005)
