@@ -132,9 +132,7 @@ def test_a_full_remote_is_said_to_be_and_gets_the_rest_later(project: Project, r
     else:
         with remotes.serving(remote.kind, tmp_path / "server", "full") as small:
             there = small.add(project, "full")
-            done = project.run(
-                "dvc", "push", MODEL
-            )  # S3's client tries each object five times, for a quarter of a minute
+            done = project.run("dvc", "push", MODEL)  # S3's client tries each object for a quarter of a minute
             shutil.copytree(there, store)
     assert done.returncode != 0
     assert "ERROR: failed to transfer" in done.stderr
