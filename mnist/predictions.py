@@ -82,8 +82,9 @@ def image_losses(predictions: Predictions) -> Array:
 
 def confusion_matrix(predictions: Predictions) -> Array:
     """How many images of each class (row) were taken for which (column); int (c, c)."""
-    classes = len(predictions.classes)
-    return np.bincount(predictions.actual * classes + predictions.predicted, minlength=classes**2).reshape(classes, -1)
+    counts = np.zeros([len(predictions.classes)] * 2, int)
+    np.add.at(counts, (predictions.actual, predictions.predicted), 1)
+    return counts
 
 
 def calibration_bins(predictions: Predictions, bins: int = 15) -> tuple[Array, Array, Array]:

@@ -74,9 +74,10 @@ class Epoch(NamedTuple):
         return f"{line}, validation loss {self.validation_loss:z.4f}, accuracy {self.validation_accuracy:.4f}"
 
 
-def of_training(history: list[Epoch]) -> dict[str, Any]:
-    """The last epoch's metrics."""
-    return {"epochs": len(history), **{name: getattr(history[-1], name) for name in Epoch._fields[2:]}}
+def of_training(history: list[Epoch], validation_images: int) -> dict[str, Any]:
+    """The last epoch's metrics, and of how many validation images they are."""
+    last = {name: getattr(history[-1], name) for name in Epoch._fields[2:]}
+    return {"epochs": len(history), **last, "validation_images": validation_images or None}
 
 
 def write_history(history: Iterable[Epoch], path: Path) -> None:

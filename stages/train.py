@@ -67,7 +67,8 @@ def work(run: stage.Run[Hyperparameters], patience: int) -> None:
             run.check_reads(start.KEY, chosen.start_from)
             print(start.begin(model, description, Path(chosen.start_from)), flush=True)
         training_split = dataset.load("train")
-        validation_split = dataset.load("validation") if sum(statistics.counts["validation"].values()) else None
+        held_out = sum(statistics.counts["validation"].values())
+        validation_split = dataset.load("validation") if held_out else None
 
         def report(epochs: list[results.Epoch]) -> None:
             run.show("metrics/history.csv", functools.partial(results.write_history, epochs))
@@ -84,7 +85,7 @@ def work(run: stage.Run[Hyperparameters], patience: int) -> None:
         return
     models.write(model, description, run.output("models/model.safetensors"))
     results.write_history(epochs, run.output("metrics/history.csv"))
-    results.write_metrics(results.of_training(epochs), run.output("metrics/train.json"))
+    results.write_metrics(results.of_training(epochs, held_out), run.output("metrics/train.json"))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """The metrics of evaluate.json, against their definitions written out."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mnist import metrics
-from mnist.predictions import Predictions
+from mnist.predictions import Predictions, confusion_matrix
 
 CLASSES = ["cat", "dog", "emu", "fox"]  # of the last there is no image
 
@@ -50,6 +51,18 @@ def test_the_calibration_error_is_the_mean_gap_of_15_bins_weighted_by_their_imag
             confidence, accuracy = (sum(column) / len(inside) for column in zip(*inside, strict=True))
             error += len(inside) / 500 * abs(confidence - accuracy)
     assert metrics.of_predictions(predictions)["calibration_error"] == pytest.approx(error)
+
+
+@pytest.mark.parametrize("classes", [2, 17, 62, 256])
+def test_of_however_many_classes_each_image_counts_where_it_belongs(classes: int) -> None:
+    """Labels are bytes, and what a matrix of 256 classes has room for is not counted in bytes."""
+    labels = np.arange(classes).repeat(2).astype(np.uint8)
+    chances = np.eye(classes, dtype=np.float32)[labels]
+    right = Predictions([str(k) for k in range(classes)], labels, chances.argmax(1), chances)
+    assert np.array_equal(confusion_matrix(right), 2 * np.eye(classes))
+    assert metrics.of_predictions(right)["accuracy"] == 1
+    wrong = replace(right, predicted=(chances.argmax(1) + 1) % classes)
+    assert np.array_equal(confusion_matrix(wrong), 2 * np.roll(np.eye(classes), 1, 1))
 
 
 def test_loss_and_accuracy_are_means_over_images(predictions: Predictions) -> None:

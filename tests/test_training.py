@@ -555,12 +555,13 @@ def test_going_on_from_a_checkpoint_comes_to_the_same_history_and_weights(
 
 def test_the_metrics_of_a_training_are_those_of_its_last_epoch(tmp_path: Path) -> None:
     history = [Epoch(k, 0.1, 0.9 / k, 0.8 / k, 0.7 + k / 100) for k in (1, 2, 3)]
-    results.write_metrics(of_training(history), tmp_path / "train.json")
+    results.write_metrics(of_training(history, 5), tmp_path / "train.json")
     assert json.loads((tmp_path / "train.json").read_text()) == {
         "epochs": 3,
         "train_loss": 0.3,
         "validation_loss": 0.266667,
         "validation_accuracy": 0.73,
+        "validation_images": 5,
     }
     assert str(history[1]) == "epoch 2: training loss 0.4500, validation loss 0.4000, accuracy 0.7200"
 
@@ -568,7 +569,7 @@ def test_the_metrics_of_a_training_are_those_of_its_last_epoch(tmp_path: Path) -
 def test_without_a_validation_split_nothing_is_said_of_it(few: dataset.Split, tmp_path: Path) -> None:
     (row,) = training.train(fresh("mlp"), chosen(epochs=1), few, None, resume.Checkpoint(None))
     assert str(row) == f"epoch 1: training loss {row.train_loss:.4f}"
-    results.write_metrics(of_training([row]), tmp_path / "train.json")
+    results.write_metrics(of_training([row], 0), tmp_path / "train.json")
     assert (tmp_path / "train.json").read_text() == f'{{\n  "epochs": 1,\n  "train_loss": {row.train_loss:.6g}\n}}\n'
 
 

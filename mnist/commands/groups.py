@@ -26,24 +26,26 @@ class Measured(BaseModel):
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
-    validation_accuracy: Annotated[float, Field(ge=0, le=1)] | None
-    validation_loss: float | None
+    validation_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
+    validation_loss: float | None = None
+    validation_images: Annotated[int, Field(ge=1)] | None = None
 
 
 class Split(NamedTuple):
-    """What the validation images depend on: the data, how many are held out, and by which seed."""
+    """What the validation images depend on: the data, how many of them are held out, and by which seed."""
 
     data: Any
-    images: Any
+    held_out: Any
     seed: Any
 
 
 class Result(NamedTuple):
-    """One run: its commit, and what it reached on the validation images."""
+    """One run: its commit, and what it reached on how many validation images."""
 
     commit: str
     accuracy: float
     loss: float
+    images: int | None = None  # not known of runs of older code
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Group:
     def split(self) -> Split:
         """Its validation images; only on the same ones are recipes held against each other."""
         return split(self.parameters)
+
+    @property
+    def images(self) -> int | None:
+        """How many validation images there are: a data set that has its own holds none out."""
+        return next((run.images for run in self.runs if run.images), self.split.held_out)
 
     def values(self, name: str) -> list[float]:
         """The `accuracy` or the `loss` of each run."""
@@ -125,7 +132,7 @@ def known(say: Callable[[str], None] = aside) -> list[Group]:
             blind.append(run.commit[:7])
             continue
         group = found.setdefault(json.dumps(run.recipe, sort_keys=True), Group(run.recipe))
-        group.runs.append(Result(run.commit, accuracy, loss))
+        group.runs.append(Result(run.commit, accuracy, loss, run.measured.validation_images))
     without = f"{', '.join(blind)}: without validation images no run is ranked; set normalise.validation, run it again"
     if blind and found:
         say(without)

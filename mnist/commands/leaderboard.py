@@ -93,11 +93,12 @@ def rows(ranked: list[Group], by: Measure) -> list[dict[str, Any]]:
     differing = [key for key in keys if len({json.dumps(group.parameters.get(key)) for group in ranked}) > 1]
     p_values: list[float | None] = []
     for split in dict.fromkeys(group.split for group in ranked):
-        results = [group.values(by) for group in ranked if group.split == split]
+        here = [group for group in ranked if group.split == split]
+        results = [group.values(by) for group in here]
         if by == "loss":
             p_values += seeds.worse_than_best([[-x for x in each] for each in results], None)
         else:
-            p_values += seeds.worse_than_best(results, split.images)
+            p_values += seeds.worse_than_best(results, here[0].images)
     table = []
     for group, p in zip(ranked, p_values, strict=True):
         (accuracy, accuracy_std), (loss, loss_std) = (seeds.spread(group.values(name)) for name in ("accuracy", "loss"))
@@ -144,7 +145,8 @@ def look(group: Group) -> Look:
 def tested(commit: str, text: bytes | None, metrics: bytes | None) -> tuple[float, str]:
     """The accuracy on the test images that a commit records, and a hash of the code that measured it."""
     try:
-        if text and metrics and (made := lock.parse(text)).outputs().get(TEST) == lock.digest(metrics):
+        made = lock.parse(text) if text else None
+        if made and metrics and made.outputs().get(TEST) == lock.digest(metrics) and not made.mixed(TEST):
             return Tested.model_validate_json(metrics).accuracy, made.versions(TEST)
     except ValidationError:
         pass
