@@ -6,6 +6,7 @@ computed as if it were alone, and every process adds up all parts in their order
 SC 2023, arXiv 2208.14228). So the number of processes decides how long a training takes, and nothing else.
 """
 
+import copy
 import itertools
 from collections.abc import Iterator
 from typing import Protocol
@@ -13,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from mnist.hyperparameters import Hyperparameters
 from pipeline.errors import InputError
 
 COUNTER = "num_batches_tracked"
@@ -132,6 +134,24 @@ def check(parts: int, processes: int) -> None:
             f"params.yaml: train.parts: {parts} of a batch for {processes} processes; set it to {processes} or more, "
             "which is another recipe, or start fewer"
         )
+
+
+def check_passes(model: nn.Module, one: Tensor, images: int, chosen: Hyperparameters) -> None:
+    """Raise InputError if a pass may have one of the training images only, and the network cannot learn from `one`.
+
+    Batch norm cannot from one value a channel, as of an image that is one pixel by then.
+    """
+    last = images % chosen.batch_size or min(images, chosen.batch_size)
+    if last // chosen.parts > 1:
+        return
+    try:
+        with torch.random.fork_rng([]), torch.no_grad():
+            copy.deepcopy(model).train()(one)
+    except ValueError as error:
+        raise InputError(
+            f"params.yaml: train.batch_size: {chosen.batch_size} of {images:,} images, in {chosen.parts} parts, leaves "
+            f"a single image for a pass, which {chosen.model} cannot learn from ({error}); set it to another number"
+        ) from error
 
 
 def check_draws(group: Group, device: str) -> None:

@@ -59,6 +59,7 @@ def train(
     average = averaged(model, chosen.average) if chosen.average else None
     state = {"model": model, "optimizer": optimizer, "schedule": schedule, **({"average": average} if average else {})}
     history = [Epoch(*row) for row in checkpoint.restore(state)]
+    parts.check_passes(model, images[:1], len(images), chosen)
     gradient = parts.of_batches(model, chosen.parts, group)
     advance(len(history) * steps(chosen, training))
 

@@ -112,7 +112,7 @@ def keep(path: Path, *runs: Run) -> Project:
             "params": {"params.yaml": parameters},
             "outs": [{"path": str(predictions.FILE), "md5": "0" * 32}],
         }
-        files = {file: {"sha256": digest} for file, digest in run.test_files.items()}
+        files = {file: {"sha256": digest} for file, digest in {**run.test_files, **run.training_files}.items()}
         for file, content in {
             "params.yaml": parameters,
             "dvc.yaml": {"stages": {"evaluate": {"cmd": "true"}}},
@@ -328,21 +328,24 @@ MACHINE = ["Nothing but the machine or its libraries differs: this is about two 
 
 
 @pytest.mark.parametrize(
-    ("parameters", "code", "first"),
+    ("parameters", "others", "first"),
     [
         ({"train.seed": 1}, {}, SEED),
         ({"train.seed": 0, "normalise.seed": 3, "plot.images": 3, "dataset.path": "/elsewhere"}, {}, SEED),
         ({"train.seed": 0, "evaluate.batch_size": 3}, {}, MACHINE),
         ({"train.seed": 1, "train.epochs": 3}, {}, []),
-        ({"train.seed": 1}, {"mnist/models.py": "2" * 32}, []),
+        ({"train.seed": 1}, {"code": {"mnist/models.py": "2" * 32}}, []),
+        ({"train.seed": 0}, {"training_files": {"train-images": "2" * 64}}, []),
     ],
 )
 def test_a_comparison_that_is_not_one_of_recipes_says_so_first(
-    parameters: dict[str, Any], code: dict[str, str], first: list[str]
+    parameters: dict[str, Any], others: dict[str, dict[str, str]], first: list[str]
 ) -> None:
     a, b = pair()
-    found = compare.of(a, replace(b, parameters={**a.parameters, **parameters}, code=code))
+    found = compare.of(a, replace(b, parameters={**a.parameters, **parameters}, **others))
     assert compare.caveat(found) == first
+    named = {"code": "the code differs: mnist/models.py", "training_files": "the training data differ: train-images"}
+    assert compare.other_inputs(found) == [named[other] for other in others]
     assert compare.lines(found)[: len(first) + 1] == [*first, "A: A   B: B   1,000 test images"]
     assert compare.caveat(compare.of(a, replace(a, parameters={**a.parameters, **parameters}))) == []
 

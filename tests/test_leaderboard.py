@@ -81,8 +81,8 @@ def test_recipes_are_held_against_the_best_on_the_same_validation_images() -> No
 def test_the_chance_of_images_is_that_of_those_there_were_not_of_those_to_be_held_out() -> None:
     """A data set that has validation images of its own holds none out, whatever normalise.validation says."""
     own, held_out = ({"normalise.validation": n} for n in (5000, 500))
-    first, second = (Group(each.parameters | own, [run._replace(images=500) for run in each.runs]) for each in (CNN, MLP))
-    p_value = leaderboard.rows([first, second], "accuracy")[1]["p_value"]
+    newer = [Group(each.parameters | own, [run._replace(images=500) for run in each.runs]) for each in (CNN, MLP)]
+    p_value = leaderboard.rows(newer, "accuracy")[1]["p_value"]
     assert p_value == seeds.p_value(MLP.values("accuracy"), CNN.values("accuracy"), 500)
     older = [Group(each.parameters | held_out, each.runs) for each in (CNN, MLP)]
     assert leaderboard.rows(older, "accuracy")[1]["p_value"] == p_value

@@ -1,17 +1,20 @@
 """A batch's gradient from its parts: the same bits however many processes share them, and what the whole batch has."""
 
+import contextlib
 import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnist import models, parts
+from mnist import dataset, models, parts, training
+from pipeline import resume
 from pipeline.errors import InputError
-from tests.test_training import fresh
+from tests.test_training import chosen, fresh
 
 BATCHES = 2
 
@@ -114,3 +117,27 @@ def test_processes_that_draw_for_themselves_are_refused() -> None:
     with pytest.raises(InputError, match="different random numbers; draw for all images of an epoch at once"):
         parts.check_draws(Member(0, rows, meeting), "cpu")
     parts.check_draws(Member(0, [draws, draws], meeting), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("images", "count", "refused"),
+    [(64, 1, False), (65, 1, True), (66, 1, False), (71, 4, True), (72, 4, False), (64, 33, True), (1, 1, True)],
+)
+def test_a_pass_of_one_image_is_refused_where_batch_norm_has_one_value_of_it(
+    images: int, count: int, refused: bool
+) -> None:
+    of = chosen(model="cnn", batch_size=64, parts=count)
+    parts.check_passes(models.cnn(28, 28, 10), torch.zeros(1, 1, 28, 28), images, of)  # the last layer has 2×2
+    network = models.cnn(20, 20, 10)
+    state = copy.deepcopy(network.state_dict())
+    says = f"^params.yaml: train.batch_size: 64 of {images} images, in {count} parts, leaves a single image for a pass"
+    with pytest.raises(InputError, match=says) if refused else contextlib.nullcontext():
+        parts.check_passes(network, torch.zeros(1, 1, 20, 20), images, of)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_training_says_so_before_it_begins() -> None:
+    split = dataset.Split(np.zeros((65, 20, 20), np.uint8), np.zeros(65, np.uint8))
+    model = nn.Sequential(models.Normalise(), models.cnn(20, 20, 10))
+    with pytest.raises(InputError, match="a single image for a pass, which cnn cannot learn from"):
+        training.train(model, chosen(model="cnn", batch_size=64), split, None, resume.Checkpoint(None))

@@ -1,6 +1,7 @@
 """Is everything fit to run? DVC deletes a stage's outputs before it can check anything; these checks run first."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,8 +53,10 @@ def findings() -> Iterator[str]:
         parts.check(chosen.train.parts, chosen.machine.processes)
     if chosen.train.device == "cuda":
         from mnist import training  # seconds, for torch
+        from pipeline import group
 
         training.check_device(chosen.train.device)
+        group.check_gpus(chosen.train.device, chosen.machine.processes)
     if chosen.dataset.download:
         if not Path(chosen.dataset.path).exists():
             raise InputError(
@@ -98,10 +101,6 @@ def look(chosen: settings.Settings) -> Iterator[str]:
             splits.check_validation(chosen.normalise.validation, len(images))
         if chosen.normalise.std == "auto":
             splits.check_spread(splits.moments(images)[1])
-        if chosen.train.model == "cnn":
-            from mnist import models  # seconds, for torch
-
-            models.check_size(*images.shape[1:3])
         check_training(chosen, labels, images.shape[1:])
         yield f"{chosen.dataset.path}: {len(images):,} training images, ok"
         if every.keys() == found.parts.keys():  # else its test images are some of its own
@@ -114,9 +113,18 @@ def check_training(chosen: settings.Settings, labels: dict[str, Array], image_sh
         from mnist import start  # seconds, for torch
 
         start.read(Path(chosen.train.start_from), chosen.train.model, image_shape)
+    part, index = splits.divided(labels, chosen.normalise.validation, chosen.normalise.seed)["train"]
+    if chosen.train.model == "cnn":
+        import torch  # seconds
+
+        from mnist import models, parts
+
+        height, width, *colours = image_shape
+        channels = math.prod(colours)
+        network = models.cnn(height, width, 2, channels)
+        parts.check_passes(network, torch.zeros(1, channels, height, width), len(index), chosen.train)
     if chosen.train.class_weights:
         from mnist import losses
 
-        part, index = splits.divided(labels, chosen.normalise.validation, chosen.normalise.seed)["train"]
         counts = np.bincount(labels[part][index], minlength=int(labels[part].max()) + 1)
         losses.check_classes({str(k): int(count) for k, count in enumerate(counts)})

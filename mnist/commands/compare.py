@@ -92,14 +92,19 @@ def of(a: Run, b: Run) -> dict[str, Any]:
         "recall": {
             name: {"a": value, "b": measured[1]["recall"][name]} for name, value in measured[0]["recall"].items()
         },
-        "code": sorted(path for path in {**a.code, **b.code} if a.code.get(path) != b.code.get(path)),
+        "data": sorted(differing(a.training_files, b.training_files)),
+        "code": sorted(differing(a.code, b.code)),
         "params": {
             key: {"a": a.parameters.get(key), "b": b.parameters.get(key)}
-            for key in dict.fromkeys([*a.parameters, *b.parameters])
-            if a.parameters.get(key) != b.parameters.get(key)
+            for key in differing(a.parameters, b.parameters)
         },
         "recipes": None,
     }
+
+
+def differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    """The keys of two that have different values, those of the first first."""
+    return [key for key in {**a, **b} if a.get(key) != b.get(key)]
 
 
 def summary(run: Run, measured: dict[str, Any]) -> dict[str, Any]:
@@ -139,10 +144,16 @@ def moved_most(found: dict[str, Any]) -> list[str]:
 def caveat(found: dict[str, Any]) -> list[str]:
     """What a comparison is about that is not one of two recipes."""
     deciding = {key for key in found["params"] if not key.startswith(IDLE)}
-    if found["code"] or not deciding <= SEEDS or found["only_a_right"] == found["only_b_right"] == 0:
+    if found["data"] or found["code"] or not deciding <= SEEDS or found["only_a_right"] == found["only_b_right"] == 0:
         return []
     what = "seed" if deciding else "machine or its libraries"
     return [f"Nothing but the {what} differs: this is about two networks, not about two recipes."]
+
+
+def other_inputs(found: dict[str, Any]) -> list[str]:
+    """What differs of the training data and of the code, in a line each."""
+    named = {"the training data differ": found["data"], "the code differs": found["code"]}
+    return [f"{what}: {', '.join(files)}" for what, files in named.items() if files]
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -153,9 +164,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     shown += [f"{key:{width}}  {value['a']} → {value['b']}" for key, value in found["params"].items()] or [
         "no parameter differs"
     ]
-    if found["code"]:
-        shown.append(f"the code differs: {', '.join(found['code'])}")
-    shown.append("")
+    shown += [*other_inputs(found), ""]
     for name, run in (("accuracy of A", a), ("accuracy of B", b)):
         shown.append(
             f"{name:{width}}  {plain(run['accuracy'])}  95 % {plain(run['accuracy_low'])} to "

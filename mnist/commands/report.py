@@ -65,11 +65,11 @@ def comment(chosen: list[Run], found: dict[str, Any] | None) -> list[str]:
     rows += differences(found) if found else []
     titles = [f"{letter}: {run.revision}" for letter, run in zip("AB", chosen, strict=False)]
     table = [("", titles), ("---", ["--:"] * len(chosen)), *rows]
-    code = [f"The code differs: {', '.join(found['code'])}."] if found and found["code"] else []
+    others = [f"{line[0].upper()}{line[1:]}." for line in compare.other_inputs(found)] if found else []
     return [
         f"**{decision[0]}**", *decision[1:], "",
         *(f"| {name} | {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for name, cells in table),
-        "", f"On {n} of {chosen[0].dataset}.", *code,
+        "", f"On {n} of {chosen[0].dataset}.", *others,
     ]  # fmt: skip
 
 

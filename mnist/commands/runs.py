@@ -1,7 +1,7 @@
 """Finished runs, of any revision: their parameters, predictions and history."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Run:
     dataset: str
     test_files: dict[str, str]  # SHA-256 of the raw test images and labels
     code: dict[str, str]  # MD5 of the files of code that made the predictions
+    training_files: dict[str, str] = field(default_factory=dict)  # as test_files, of the images it learnt from
 
 
 def read(name: str) -> Run:
@@ -49,14 +50,17 @@ def read(name: str) -> Run:
     answers, epochs = (
         revision.content(str(path)).decode(errors="replace") for path in (predictions.FILE, results.HISTORY)
     )
+    digests = {file: facts["sha256"] for file, facts in described.files.items()}
+    test_files = {file: digest for file, digest in digests.items() if file.startswith("t10k")}
     return Run(
         name,
         revision.parameters,
         predictions.read(described.classes, Path(f"{name}:{predictions.FILE}"), answers),
         results.read_history(Path(f"{name}:{results.HISTORY}"), epochs),
         described.name,
-        {file: facts["sha256"] for file, facts in described.files.items() if file.startswith("t10k")},
+        test_files,
         revision.lock.code(str(predictions.FILE)),
+        {file: digest for file, digest in digests.items() if file not in test_files},
     )
 
 
