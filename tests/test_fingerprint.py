@@ -53,14 +53,21 @@ def know(project: Project, *rows: str) -> None:
 def test_the_command_names_the_recipe_or_says_what_is_known_instead(project: Project) -> None:
     """The small project's parameters are no recipe's, as its epochs differ; here its own become one."""
     found = fingerprint.of(load_file(project.path / MODEL))
-    assert ask(project) == (0, f"{found}: of no recipe; here: {fingerprint.processor()}\n")
+    none = (0, f"{found}: of no recipe whose weights are known; here: {fingerprint.processor()}\n")
+    assert ask(project) == none
     shutil.copy(project.path / "params.yaml", project.path / "recipes/default.yaml")
+    know(project, "default,2.13.0,0123456789abcdef,nothing")
+    assert ask(project) == none, "these are of other images"
+    model, description = models.read(project.path / MODEL)
+    (project.path / MODEL).unlink()
+    models.write(model, description.model_copy(update={"dataset": "mnist"}), project.path / MODEL)
+    know(project, "mlp,2.14.1,0123456789abcdef,nothing")
+    assert ask(project) == none, "the recipe is somebody's own"
     know(project, f'default,2.14.1,{found},"this, that"')
     assert ask(project)[1].startswith(f"{found}: known as default with torch 2.14.1, seen on this, that; here: ")
     printed = json.loads(project.mnist("fingerprint", "--json"))
     assert (printed["fingerprint"], printed["recipe"]) == (found, "default")
     know(project, "default,2.13.0,0123456789abcdef,nothing")
-    _, description = models.read(project.path / MODEL)
     told = f"not known; this is torch {description.torch}, and default with torch 2.13.0 is 0123456789abcdef"
     assert ask(project) == (1, f"{found}: {told}; here: {fingerprint.processor()}\n")
 
