@@ -45,7 +45,7 @@ def fingerprint(as_json: Annotated[bool, typer.Option("--json", help="Print one 
     row, phrase, right = verdict(found, description.torch, claimed)
     facts = {"fingerprint": found, "recipe": row and row.recipe, "torch": description.torch, "processor": processor()}
     print(json.dumps(facts) if as_json else f"{found}: {phrase}; here: {facts['processor']}")
-    raise typer.Exit(not right)
+    raise typer.Exit(0 if right else 1)
 
 
 def of(weights: dict[str, "Tensor"]) -> str:
