@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline import checkout, definition, files, lock, params, pins, processes, yaml12
 from pipeline.errors import InputError
@@ -27,9 +27,8 @@ def check(revision: Revision) -> None:
     """Raise InputError if a revision records no whole run of its own, or cannot be run with what is installed."""
     if revision.commit is None:
         raise InputError(f"{revision.name}: not a commit; commit what it has, and prove HEAD")
-    recorded = revision.lock
-    stages = revision.parsed(definition.FILE, yaml12.parse).get("stages") or {}
-    if missing := [name for name in stages if name not in recorded.stages]:
+    recorded = record(revision)
+    if missing := [name for name in defined(revision) if name not in recorded.stages]:
         raise InputError(
             f"{revision.name}: its {lock.FILE} has no run of {missing[0]}; {revision.rerun(list(recorded.stages))}"
         )
@@ -48,9 +47,20 @@ def check(revision: Revision) -> None:
             ) from error
 
 
+def defined(revision: Revision) -> dict[str, Any]:
+    """The stages of a revision's dvc.yaml."""
+    return revision.parsed(definition.FILE, yaml12.parse).get("stages") or {}
+
+
+def record(revision: Revision) -> lock.Lock:
+    """What a revision's lock says of the stages that it defines: DVC keeps it of those renamed or removed by hand."""
+    stages = {name: stage for name, stage in revision.lock.stages.items() if name in defined(revision)}
+    return revision.lock.model_copy(update={"stages": stages})
+
+
 def committed(revision: Revision) -> Difference | None:
     """The first output whose copy in git is not the recorded one."""
-    for output, md5 in revision.lock.outputs().items():
+    for output, md5 in record(revision).outputs().items():
         content = revision.in_git(output)
         if content is not None and lock.digest(content) != md5:
             return Difference(output, md5, lock.digest(content), "in git")
@@ -69,7 +79,7 @@ def run(revision: Revision, say: Callable[[str], None]) -> Difference | None:
         folder = place / str(os.getpid())
         folder.mkdir()
         project = checkout.make(revision, folder)
-        return repro(revision, folder, project, say) or difference(revision.lock, made(project), whole=True)
+        return repro(revision, folder, project, say) or difference(record(revision), made(project), whole=True)
 
 
 def made(project: Path) -> lock.Lock:
@@ -105,7 +115,7 @@ def repro(revision: Revision, folder: Path, project: Path, say: Callable[[str], 
                     said.append(line.strip())
                     if begins := re.match(r"Running stage '(.*)':$", line):  # and DVC has recorded those before
                         say(begins[1])
-                        if found := difference(revision.lock, made(project), whole=False):
+                        if found := difference(record(revision), made(project), whole=False):
                             processes.end(process.pid)
                             return found
             except BaseException:  # a signal as well

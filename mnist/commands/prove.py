@@ -35,7 +35,7 @@ def prove(
     if found := again.committed(revision) or again.run(revision, lambda stage: console.say(f"running {stage}")):
         print("\n".join(report(revision, found)))
         raise InputError(f"{name}: not proved: {found.name} is not what its {lock.FILE} records")
-    count = len(revision.lock.outputs())
+    count = len(again.record(revision).outputs())
     print(f"proved: {count} outputs, {time.perf_counter() - start:.0f} s, on {fingerprint.processor()}")
 
 
