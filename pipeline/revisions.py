@@ -6,6 +6,7 @@ A revision is a commit, branch, tag or experiment, or `workspace`: what lies in 
 import contextlib
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from pipeline import definition, git, lock, params, running, stale, verify, yaml
 from pipeline.errors import InputError
 
 WORKSPACE = "workspace"
+WORDS = ("null", "true", "false", "nan", "inf")  # which are no texts in Hydra's grammar
 Content = TypeVar("Content")
 
 
@@ -156,9 +158,8 @@ class Revision:
             return f"{self.thaw(stages)}`{self.repro(stages)}` recreates it"
         first = "finish the merge, then " if git.merging() else ""
         if self.name in git.experiments():
-            here = params.flat(yaml12.read(params.FILE))
-            options = [f" -S {key}={value}" for key, value in self.parameters.items() if here.get(key) != value]
-            return f"{first}`dvc exp run{''.join(options)}` recreates it"
+            options = overrides(params.flat(yaml12.read(params.FILE)), self.parameters)
+            return f"{first}`{shlex.join(['dvc', 'exp', 'run', *options])}` recreates it"
         ours = lock.read()
         if self.lock.inputs() == ours.inputs() and self.lock != ours:
             return (
@@ -172,3 +173,16 @@ class Revision:
         if git.run("status", "--porcelain", "--untracked-files=no"):
             steps = ["git stash", *steps, "git stash pop"]
         return f"{first}`{' && '.join([*steps, 'dvc repro'] if len(steps) > 1 else steps)}` recreates it"
+
+
+def overrides(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
+    """The options of `dvc exp run` that lead from one set of parameters to another, in Hydra's grammar."""
+
+    def written(value: Any) -> str:
+        if isinstance(value, str) and re.fullmatch(r"[a-z_./][\w./-]*", value) and value not in WORDS:
+            return value
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    changed = {key: value for key, value in there.items() if key not in here or here[key] != value}
+    sets = [f"{'' if key in here else '+'}{key}={written(value)}" for key, value in changed.items()]
+    return [part for each in [*sets, *(f"~{key}" for key in here if key not in there)] for part in ("-S", each)]

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
+from dvc.utils.hydra import apply_overrides
 
 from mnist import paired, plots, predictions, results
 from mnist.commands import compare, flipped
@@ -19,6 +22,7 @@ from mnist.commands.runs import Run
 from mnist.dataset import Array
 from mnist.predictions import Predictions
 from mnist.results import Epoch
+from pipeline import params, revisions, yaml12
 from pipeline.errors import InputError
 from tests.conftest import ROOT, Project, commit, copy
 
@@ -582,6 +586,24 @@ def test_an_experiment_that_lost_its_objects_is_named_with_the_run_that_makes_th
     assert "; `dvc exp run -S train.learning_rate=0.1` recreates it" in line
     project.succeed("bash", "-ec", remedy(line))
     project.mnist("compare", "faster", "faster")
+
+
+def test_what_an_experiment_is_made_again_by_leads_from_any_parameters_to_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By DVC's own reading of the command: keys that are new or gone, nothing, lists, and words that are none."""
+    monkeypatch.chdir(tmp_path)
+    here = {"dataset": {"path": "data/mnist", "size": [8, 8]}, "train": {"rate": 0.1, "model": "mlp", "parts": 4}}
+    there = {
+        "dataset": {"path": "data/my shapes, 2", "size": None, "download": "null", "test_share": 1e-05},
+        "normalise": {"mean": [0.1, 0.2, 0.3], "std": "auto"},
+        "train": {"rate": 0.1, "model": "cnn", "start_from": "/a/b.c-d", "average": True, "name": "10", "x": "é\"= '"},
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(here))
+    command = shlex.join(revisions.overrides(*map(params.flat, (here, there))))
+    assert "rate" not in command
+    apply_overrides("params.yaml", [part for part in shlex.split(command) if part != "-S"])
+    assert yaml12.read(Path("params.yaml")) == there
 
 
 @pytest.mark.slow

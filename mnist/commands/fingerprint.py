@@ -34,8 +34,8 @@ class Known(NamedTuple):
 def fingerprint(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Print the fingerprint of models/model.safetensors, whether it is a recipe's known one, and this processor.
 
-    Recipes are known on MNIST, as params.yaml has it. Exits with 1 if a model of MNIST has the parameters of one that is
-    in the table, but not its fingerprint.
+    Recipes are known on MNIST, as params.yaml has it. Exits with 1 if a model of MNIST has the parameters of one that
+    the table has, but not its fingerprint.
 
     Example: python -m mnist fingerprint
     """
