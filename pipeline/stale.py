@@ -48,8 +48,16 @@ def digest(revision: "Revision", dep: lock.Entry) -> str | None:
         return revision.parsed(tracked, lock.parse_tracked)
     files = git.below(revision.commit, dep.path) if revision.commit else {}
     found = {path: lock.digest(content) for path, content in files.items()}
-    whole = len(files) >= max(dep.nfiles, 1) or (revision.commit and definition.is_code(dep.path))
+    whole = has_all(files, dep)
+    if not whole and revision.commit:  # some were removed, if git has ever had all
+        recorded = git.run("rev-list", "--max-count=1", revision.commit, "--", str(lock.FILE)).strip()
+        whole = definition.is_code(dep.path) or has_all(git.below(recorded, dep.path), dep)
     return lock.digest_of_folder(found) if whole else dep.md5
+
+
+def has_all(files: dict[str, bytes], dep: lock.Entry) -> bool:
+    """Whether git has as many files of a folder as there were when it was read."""
+    return len(files) >= max(dep.nfiles, 1)
 
 
 def redefined(entry: Any, stage: lock.Stage, tree: dict[str, Any]) -> Iterator[str]:

@@ -143,6 +143,10 @@ def test_results_of_a_frozen_stage_are_older_than_data_edited_since(keeper: str,
         project.edit("    frozen: true\n", "", "dvc.yaml")
         follow(project, line)
         assert "A: HEAD   B: workspace" in project.mnist("compare")
+        commit(project, "edited and run")
+        project.succeed("git", "rm", "-q", "data/small/t10k-labels-idx1-ubyte")
+        commit(project, "fewer files, not run")
+        assert "HEAD: data/small has changed since its results were made" in refused(project, "HEAD~1", "HEAD")
 
 
 @pytest.mark.slow
