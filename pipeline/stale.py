@@ -48,10 +48,10 @@ def digest(revision: "Revision", dep: lock.Entry) -> str | None:
         return revision.parsed(tracked, lock.parse_tracked)
     files = git.below(revision.commit, dep.path) if revision.commit else {}
     found = {path: lock.digest(content) for path, content in files.items()}
-    whole = has_all(files, dep)
-    if not whole and revision.commit:  # some were removed, if git has ever had all
+    whole = has_all(files, dep) or (revision.commit and definition.is_code(dep.path))
+    if files and revision.commit and not whole:  # some were removed, if git had all when they were read
         recorded = git.run("rev-list", "--max-count=1", revision.commit, "--", str(lock.FILE)).strip()
-        whole = definition.is_code(dep.path) or has_all(git.below(recorded, dep.path), dep)
+        whole = has_all(git.below(recorded, dep.path), dep)
     return lock.digest_of_folder(found) if whole else dep.md5
 
 
