@@ -39,15 +39,16 @@ class Ordered(torch.autograd.Function):
     """x wᵀ + b and its gradients, each product of matrices in the one order; the gradient of b is torch's own sum."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, w)
         return product(x, w.t(), b)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
         x, w = ctx.saved_tensors
         of_x = product(gradient, w) if ctx.needs_input_grad[0] else None
-        return of_x, product(gradient.t(), x), gradient.sum(0)
+        of_b = gradient.sum(0) if ctx.needs_input_grad[2] else None
+        return of_x, product(gradient.t(), x), of_b
 
 
 def product(a: Tensor, b: Tensor, start: Tensor | None = None) -> Tensor:

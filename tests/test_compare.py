@@ -572,6 +572,15 @@ def test_a_commit_with_parameters_that_today_has_not_can_be_compared(project: Pr
     assert found["params"] == {"train.dropout": {"a": 0, "b": None}, "train.shift": {"a": None, "b": 0}}
 
 
+def test_where_the_interval_says_more_than_the_exact_test_the_sentence_says_which_decides() -> None:
+    image = np.arange(10_000)
+    found = compare.of(answering(image >= 22, revision="A"), answering((image < 22) | (image >= 32), revision="B"))
+    assert (found["only_a_right"], found["only_b_right"]) == (10, 22)
+    assert found["difference_low"] > 0
+    assert not compare.significant(found)
+    assert compare.sentence(found).endswith("that may be chance by the exact test, which decides (p = 0.05).")
+
+
 @pytest.mark.slow
 def test_an_empty_name_does_not_pass_the_gate(project: Project) -> None:
     assert "the revision's name is empty" in refused(project, "", "workspace")

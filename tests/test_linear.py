@@ -115,6 +115,17 @@ def test_it_is_torchs_layer_up_to_rounding_and_has_its_weights() -> None:
     assert repr(ours) == repr(theirs)
 
 
+def test_it_may_have_no_bias() -> None:
+    ours, theirs = (kind(20, 5, bias=False) for kind in (linear.Linear, nn.Linear))
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.rand(7, 20)
+    for layer in (ours, theirs):
+        layer(x).square().sum().backward()
+    assert ours.weight.grad is not None
+    assert theirs.weight.grad is not None
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+
+
 def test_this_machine_keeps_the_order() -> None:
     """Where it cannot, the tests here fail, and this one says why; the pipeline says so too, and goes on."""
     assert numerics.own_order("cpu") is None

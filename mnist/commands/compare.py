@@ -123,7 +123,9 @@ def sentence(found: dict[str, Any]) -> str:
     if found["only_a_right"] == found["only_b_right"] == 0:
         return f"A and B are right on the same {found['n']:,} images."
     if not significant(found):
-        return f"B {in_points(found, certain=False)}; on these {found['n']:,} images that may be chance."
+        beyond = found["difference_low"] > 0 or found["difference_high"] < 0  # the interval is not the test's own
+        why = f" by the exact test, which decides (p = {chance(found['p_value'])})" if beyond else ""
+        return f"B {in_points(found, certain=False)}; on these {found['n']:,} images that may be chance{why}."
     return (
         f"B {in_points(found, certain=True)}; this is more than chance on these {found['n']:,} images; "
         "it does not say how another seed would do."

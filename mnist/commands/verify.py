@@ -18,13 +18,13 @@ def verify(
     Example: python -m mnist verify --remove && dvc repro
     """
     folder = cache.cache()
+    owners = cache.needed(folder)  # first, as a damaged dvc.lock has none
     found = cache.objects(folder)
     size = cache.size(found)
     start = time.perf_counter()
     with console.progress("hashing", size, of_bytes=True) as advance:
         findings = list(cache.examine(found, advance))
     speed = size / 1e6 / (time.perf_counter() - start)
-    owners = cache.needed(folder)
     for path, what, _ in findings:
         print(f"{path}: {what}; {', '.join(owners.get(path, [])) or 'no output of the current dvc.lock'}")
     corrupt = [path for path, _, corrupt in findings if corrupt]
