@@ -148,9 +148,10 @@ def check_passes(model: nn.Module, one: Tensor, images: int, chosen: Hyperparame
         with torch.random.fork_rng([]), torch.no_grad():
             copy.deepcopy(model).train()(one)
     except ValueError as error:
+        cut = f", in {chosen.parts} parts," if chosen.parts > 1 else ""
         raise InputError(
-            f"params.yaml: train.batch_size: {chosen.batch_size} of {images:,} images, in {chosen.parts} parts, leaves "
-            f"a single image for a pass, which {chosen.model} cannot learn from ({error}); set it to another number"
+            f"params.yaml: train.batch_size: {chosen.batch_size} of {images:,} images{cut} leaves a single image for a "
+            f"pass, which {chosen.model} cannot learn from ({error}); set it to another number"
         ) from error
 
 
