@@ -169,6 +169,23 @@ def test_the_last_cell_is_the_label_where_the_first_is_the_same_in_all_rows(tmp_
     assert np.array_equal(idx.read(tmp_path / "labels", 1), LABELS)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_rows_written_class_after_class_are_read_to_the_end_before_the_last_cell_is_taken_for_the_label(
+    first: bool, tmp_path: Path
+) -> None:
+    """The label may be as constant for thousands of rows as a pixel in the corner is."""
+    labels = np.arange(900) // 300
+    rows = [[label, *image.ravel()[1:], 0] for image, label in zip(np.resize(IMAGES, (900, 8, 8)), labels, strict=True)]
+    for row in rows:
+        row[-1] = int(row[1] > 99)  # a pixel that varies, in the place where the label might be
+    expected = rows if first else [[0, *row[1:-1], row[0]] for row in rows]
+    (tmp_path / "own.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in expected))
+    found = recognise.data_set(tmp_path / "own.csv")
+    assert len(found.notes) == 1 - first
+    found.parts["train"].write(tmp_path / "images", tmp_path / "labels", Options())
+    assert np.array_equal(idx.read(tmp_path / "labels", 1), labels)
+
+
 def test_a_test_table_without_labels_as_in_kaggles_competition_is_left_out_and_said_so(tmp_path: Path) -> None:
     file("own/train.csv", csv())(tmp_path)
     file("own/test.csv", csv().replace("label", "id"))(tmp_path)

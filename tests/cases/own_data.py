@@ -185,6 +185,7 @@ OF_CSV = [
     own("CSV of one column", "label\n1\n", "line 1 has no cells with commas between them; is it the right file"),
     own("CSV without a label", csv().replace("label", "id"), "no column called label or .* in its header; name it so"),
     own("CSV with two labels", csv().replace("pixel7", "class", 1), "line 1 names 2 columns label or .*; leave one"),
+    own("CSV with pandas' header", table(lambda text: text.replace(text.splitlines()[0], ",".join(map(str, range(65))))), "own.csv: line 1 counts from 0 to 64, as a header of pandas does; save it without a header, or call", "own.csv"),
     own("CSV with a header and no more", csv(0), "own.csv, line 2: no images; put"),
     own("CSV in UTF-16", table(lambda text: text.encode("utf-16")), "not text in ASCII or UTF-8; save it as UTF-8", "own.csv"),
     own("CSV of a line without end", table(lambda text: text + "1," * 9_000_000), "line 42 is longer than 16,777,216 bytes; is it", "own.csv"),
