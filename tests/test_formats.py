@@ -116,13 +116,16 @@ def test_of_a_data_set_that_is_not_split_each_class_gives_its_share_to_the_test(
             assert LABELS[(image == IMAGES).all((1, 2))].tolist() == [label]
 
 
-def test_medmnists_own_validation_images_are_the_validation_split(tmp_path: Path) -> None:
-    (tmp_path / "own.npz").write_bytes(
-        npz(
-            **dict.fromkeys(["x_train", "y_train", "x_test", "y_test"]),
-            **{**MED, "val_images": IMAGES[:8] ^ 1, "val_labels": LABELS[:8]},
-        )
-    )
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {**dict.fromkeys(["x_train", "y_train", "x_test", "y_test"]), **MED, "val_images": IMAGES[:8] ^ 1, "val_labels": LABELS[:8]},
+        {"x_val": IMAGES[:8] ^ 1, "y_val": LABELS[:8]},
+    ],
+    ids=["MedMNIST", "Keras"],
+)  # fmt: skip
+def test_an_npzs_own_validation_images_are_the_validation_split(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+    (tmp_path / "own.npz").write_bytes(npz(**arrays))
     copied(tmp_path / "own.npz", tmp_path / "raw")
     (tmp_path / "out").mkdir()
     found = splits.normalise(tmp_path / "raw", tmp_path / "out", 5000, 0, "auto", "auto")
@@ -291,6 +294,17 @@ def test_hidden_files_are_none_and_others_that_are_no_pictures_are_named(tmp_pat
     assert len(found.files["train"]) == 10
     (note,) = found.notes
     assert note == f"1 files that are no pictures by their names are left out: {tmp_path}/own/b/notes.txt"
+
+
+def test_folders_beside_those_of_the_splits_and_arrays_of_other_names_are_left_out_and_said_so(tmp_path: Path) -> None:
+    for name in ("training/a", "training/b", "valid/a", "dev/a", "dev/b"):
+        file(f"own/{name}/0.png", png())(tmp_path)
+    found = recognise.data_set(tmp_path / "own")
+    assert {split: len(files) for split, files in found.files.items()} == {"train": 2, "validation": 1}
+    assert found.notes == [f"1 folders beside training, valid are left out: {tmp_path}/own/dev"]
+    (tmp_path / "own.npz").write_bytes(npz(x_extra=IMAGES, y_extra=LABELS))
+    notes = recognise.data_set(tmp_path / "own.npz").notes
+    assert notes == [f"2 arrays of {tmp_path}/own.npz are left out: x_extra, y_extra"]
 
 
 @pytest.fixture
