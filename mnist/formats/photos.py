@@ -75,7 +75,10 @@ def image(path: Path, options: Options) -> Array | str:
     """The picture in a file as an image, or why it is none, in one line."""
     try:
         with path.open("rb") as file, pictures.named_errors():
-            return pixels(pictures.sized(file), options)
+            picture = pictures.sized(file)
+            if picture.format in ("GIF", "TIFF", "WEBP", "PNG") and getattr(picture, "n_frames", 1) > 1:
+                raise InputError(f"{picture.n_frames} frames or pages; save the one that is meant alone")  # type: ignore[attr-defined]
+            return pixels(picture, options)
     except InputError as error:
         return f"{path}: {error}"
     except OSError as error:
@@ -94,11 +97,9 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def pixels(picture: Image.Image, options: Options) -> Array:
-    """A picture's pixels, turned upright, in 8 bits, brought to size."""
-    if picture.format in ("GIF", "TIFF", "WEBP", "PNG") and getattr(picture, "n_frames", 1) > 1:
-        raise InputError(f"{picture.n_frames} frames or pages; save the one that is meant alone")  # type: ignore[attr-defined]
+    """A picture's pixels, of several frames those of the first, turned upright, in 8 bits, brought to size."""
     if picture.format != "PNG" or "exif" in picture.info:
-        picture = ImageOps.exif_transpose(picture)
+        ImageOps.exif_transpose(picture, in_place=True)  # a copy of 48 megapixels takes 200 MB
     mode = picture.mode
     if mode in DEEP:
         picture = Image.fromarray(eight_bits(np.asarray(picture)))
@@ -108,10 +109,10 @@ def pixels(picture: Image.Image, options: Options) -> Array:
         picture = picture.convert("L")
     elif mode not in (*GREY, *OTHERS):
         raise InputError(f"a picture of mode {mode}; save it in 8 bits")
-    if options.channels == COLOUR:
+    if picture.mode not in ("L", "RGB") or (picture.mode == "L" and options.channels == COLOUR):
         picture = picture.convert("RGB")
-    elif picture.mode != "L":
-        picture = without_colour(picture.convert("RGB"), options)
+    if picture.mode == "RGB" and options.channels != COLOUR:
+        picture = without_colour(picture, options)
     if options.size and (picture.height, picture.width) != options.size:
         return shrunk(picture, options.size)
     return np.asarray(picture)
@@ -121,12 +122,15 @@ def eight_bits(deep: Array) -> Array:
     """16 bits as 8, rounded."""
     if deep.min() < 0 or deep.max() > 65535:
         raise InputError("pixels of more than 16 bits; save it in 8 bits")
-    return ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    wide = deep.astype(np.uint32)
+    wide += 128
+    wide //= 257
+    return wide.astype(np.uint8)
 
 
 def opaque(picture: Image.Image) -> Image.Image:
     """A picture without its opacity, if that is full; what shines through transparent places is not guessed."""
-    whole = picture.convert("RGBA")
+    whole = picture if picture.mode == "RGBA" else picture.convert("RGBA")
     if whole.getchannel("A").getextrema()[0] != 255:
         raise InputError("transparent in places; save it on the background that is meant")
     return whole.convert("RGB")
