@@ -5,6 +5,9 @@
 import gzip
 import json
 import struct
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,8 @@ import pytest
 from PIL import Image
 
 import mnist.raw
-from mnist import idx, splits
+from mnist import dataset, idx, splits
+from mnist.commands import oddities
 from mnist.formats import classes, names, photos, recognise, sources
 from mnist.formats.parts import Options, in_channels
 from pipeline.errors import InputError
@@ -80,6 +84,43 @@ def test_a_damaged_picture_ends_all_processes_and_the_first_is_named(
     files[150] = files[160] = broken
     (line,) = {each for chunk in photos.images(files, Options()) for each in chunk if isinstance(each, str)}
     assert line.startswith(f"{broken}: a damaged picture (")
+
+
+def most_memory(work: Callable[[], object]) -> int:
+    """The bytes that Python and NumPy hold at most while something is done, beyond those before."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("form", ["idx", "npz", "csv", "png"])
+def test_images_that_become_large_go_through_memory_a_few_at_a_time(form: str, forms: Path, tmp_path: Path) -> None:
+    """By number, 200 of them would be one batch: 72 MB."""
+    part, options = recognise.data_set(forms / form / "digits").parts["train"], Options(size=(600, 600))
+    work = partial(part.write, tmp_path / "images", tmp_path / "labels", options)
+    assert most_memory(work) < 3 * dataset.CHUNK
+    assert (tmp_path / "images").stat().st_size > 9 * dataset.CHUNK
+
+
+def test_so_do_images_that_come_large(tmp_path: Path) -> None:
+    images = np.zeros((60, 1000, 1000), np.uint8)
+    np.savez_compressed(tmp_path / "own.npz", images=images, labels=np.arange(60) % 2)
+    part = recognise.data_set(tmp_path / "own.npz").parts["train"]
+    assert most_memory(partial(part.write, tmp_path / "images", tmp_path / "labels", Options())) < 3 * dataset.CHUNK
+    assert most_memory(partial(oddities.is_blank, images)) < 3 * dataset.CHUNK
+
+
+def test_large_pictures_are_read_a_few_at_a_time_and_none_after_one_of_another_size(tmp_path: Path) -> None:
+    for name, side in (("large", 1000), ("small", 8)):
+        (tmp_path / name).write_bytes(png(np.zeros((side, side), np.uint8)))
+    large, small = tmp_path / "large", tmp_path / "small"
+    found = list(photos.images([large] * 20, Options()))
+    assert sum(map(len, found)) == 20
+    assert max(map(len, found)) * 1000 * 1000 <= dataset.CHUNK
+    assert [len(some) for some in photos.images([small] + [large] * 20, Options())] == [1, 1]
 
 
 def test_names_that_are_numbers_give_the_order_across_classes_and_others_do_not(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ Arrays = dict[str, Any]  # by split
 SHOWN = 3  # cases of each kind
 DARK = 64  # shades of 255 below which all pixels are when they count from 0 to 16, say
 LEAKAGE = "among the training images too: leakage"
-CHUNK = 10_000  # images
 
 
 def of(found: "Found", images: Arrays, labels: Arrays) -> list[str]:
@@ -62,9 +61,10 @@ def repeated(found: "Found", images: Arrays) -> Iterator[str]:
 
 def is_blank(images: Any) -> Any:
     """Which images are of one shade: bool (n,)."""
+    from mnist.raw import chunks
+
     rows = images.reshape(len(images), -1)
-    chunks = (rows[k : k + CHUNK] for k in range(0, len(rows), CHUNK))
-    return np.concatenate([(chunk == chunk[:, :1]).all(1) for chunk in chunks])
+    return np.concatenate([(chunk == chunk[:, :1]).all(1) for chunk in chunks(rows, np.arange(len(rows)))])
 
 
 def several(cases: list[str], what: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mnist.formats import photos
 from mnist.formats.names import SUFFIXES, left_out, printable
-from mnist.formats.parts import BATCH, MOST_CLASSES, Batch, Found, Options, size, streamed
+from mnist.formats.parts import MOST_CLASSES, Batch, Found, Options, size, streamed
 from pipeline.errors import InputError
 
 SPLITS = {
@@ -166,8 +166,7 @@ def batches(files: list[tuple[Path, int]], options: Options) -> Iterator[Batch]:
                 )
         labels = np.array([label for _, label in files[done : done + len(found)]])
         done += len(found)
-        for k in range(0, len(found), BATCH):
-            yield Batch(np.stack(found[k : k + BATCH]), labels[k : k + BATCH])
+        yield Batch(np.stack(found), labels)
 
 
 def called(files: list[tuple[Path, int]], k: int) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mnist.dataset import Array
 from mnist.formats.names import left_out
-from mnist.formats.parts import BATCH, Batch, Found, Options, check_labels, shape_of, streamed
+from mnist.formats.parts import Batch, Found, Options, check_labels, shape_of, streamed
 from mnist.idx import LARGEST_SIDE
 from pipeline.errors import InputError
 
@@ -141,8 +141,9 @@ def batches(path: Path, images: str, labels: str, options: Options) -> Iterator[
         rows = of_images.shape[1:]
         shape = shape_of(rows[0], options, f"{path}: {images}") if len(rows) == 1 else rows
         shape = shape[:2] if shape[2:] == (1,) else shape
-        for start in range(0, of_images.shape[0], BATCH):
-            count = min(BATCH, of_images.shape[0] - start)
+        most = options.at_once(math.prod(shape[:2]))
+        for start in range(0, of_images.shape[0], most):
+            count = min(most, of_images.shape[0] - start)
             answers = taken(first, of_labels, count, f"{path}: {labels}").reshape(count)
             yield Batch(taken(second, of_images, count, f"{path}: {images}").reshape(count, *shape), answers)
         for stream, name in ((first, labels), (second, images)):

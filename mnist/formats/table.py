@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from mnist.dataset import Array
-from mnist.formats.parts import BATCH, Batch, Found, Options, shape_of, size, streamed
+from mnist.formats.parts import Batch, Found, Options, shape_of, size, streamed
 from mnist.idx import GZIP, LARGEST_SIDE
 from pipeline.errors import InputError
 
@@ -135,12 +135,11 @@ def is_last(path: Path, delimiter: bytes) -> bool:
     differ = False
     with opened(path) as stream:
         rows = lines(stream, path)
-        one = next(rows)
-        first, last = one.split(delimiter, 1)[0], one.rsplit(delimiter, 1)[-1]
+        first, *_, last = next(rows).split(delimiter)
         for row in rows:
-            if row.split(delimiter, 1)[0] != first:
+            if not row.startswith(first + delimiter):
                 return False
-            differ = differ or row.rsplit(delimiter, 1)[-1] != last
+            differ |= not row.endswith(delimiter + last)
     return differ
 
 
@@ -157,11 +156,9 @@ def batches(path: Path, found: Layout, options: Options) -> Iterator[Batch]:
     if max(shape) > LARGEST_SIDE:
         raise InputError(f"{path}: {size(shape)} pixels, where {LARGEST_SIDE} a side are possible; make them fewer")
     with opened(path) as stream:
-        rows = lines(stream, path)
+        rows = itertools.islice(lines(stream, path), found.header, None)
         number = 1 + found.header
-        for _ in range(found.header):
-            next(rows)
-        while some := list(itertools.islice(rows, BATCH)):
+        while some := list(itertools.islice(rows, options.at_once(8 * found.cells))):  # of 64 bits
             table = numbers(some, found, path, number)
             number += len(some)
             pixels = np.delete(table, found.label, 1)
