@@ -86,6 +86,8 @@ def data_set(path: Path) -> Found:
                 )
             if not here and split == "train":
                 raise InputError(f"{folder / name}: no pictures ({' '.join(SUFFIXES)}); put some there, or remove it")
+        if not files:
+            raise InputError(f"{folder}: no pictures ({' '.join(SUFFIXES)}); put some there, or remove it")
         files = in_order(files)
         every[split] = [file for file, _ in files]
         found[split] = streamed(partial(batches, files), partial(called, files))

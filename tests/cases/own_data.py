@@ -210,6 +210,7 @@ OF_PICTURES = [
     own("a TIFF of 32 bits", with_photo(png(Image.fromarray(IMAGES[0].astype(np.int32) * 70000), format="TIFF"), "own/b/odd.tif"), "own/b/odd.tif: pixels of more than 16 bits; save"),
     own("a picture that is transparent in places", with_photo(png(np.dstack([IMAGES[0]] * 4))), "own/b/odd.png: transparent in places; save"),
     own("a class without pictures", in_turn(photos, lambda root: (root / "own/c").mkdir()), r"own/c: no pictures .*; put some there, or remove"),
+    own("a test folder without pictures", in_turn(*(file(f"own/train/{name}/0.png", png()) for name in "ab"), lambda root: (root / "own/test/a").mkdir(parents=True)), r"own/test: no pictures .*; put some there, or remove"),
     own("one class", file("own/a/0.png", png()), "own: 1 folders, where 2 to 256 classes are possible; put"),
     own("257 classes", in_turn(*(file(f"own/{k}/0.png", png()) for k in range(257))), "own: 257 folders, where 2 to 256 .*; put"),
     own("two classes that differ in case only", in_turn(photos, file("own/A/0.png", png())), "own: A and a differ in case only; merge"),
