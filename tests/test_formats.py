@@ -382,6 +382,17 @@ def test_look_says_what_there_is_and_what_is_odd(odd: Project) -> None:
     assert list((odd.path / ".dvc/tmp").glob("*.partial")) == []
 
 
+def test_look_says_in_which_split_an_image_was_seen_first(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    with_val = {"x_val": IMAGES[20:28], "y_val": LABELS[20:28], "x_test": IMAGES[[0, 20]], "y_test": LABELS[[0, 20]]}
+    file("own.npz", npz(x_train=IMAGES[:20], y_train=LABELS[:20], **with_val))(tmp_path)
+    odd = json.loads(Project(tmp_path).mnist("look", "own.npz", "--json"))["odd"]
+    assert [line for line in odd if "leakage" in line] == [
+        "test: images that are among the training images too: leakage: 1: own.npz: x_test[0] is own.npz: x_train[0]",
+        "test: images that are among the validation images too: leakage: 1: own.npz: x_test[1] is own.npz: x_val[0]",
+    ]
+
+
 def test_look_names_several_sizes_colour_and_labels_that_do_not_count_from_0(odd: Project) -> None:
     file("own/test/b/wide.png", png(RGB[:, :6]))(odd.path)
     lines = json.loads(odd.mnist("look", "own", "--json"))["odd"]

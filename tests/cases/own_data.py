@@ -243,7 +243,11 @@ OF_IDX = [
     own("one file of four", idx_files(*SMALL), "own/train-images.idx3-ubyte: one of the files of a data set; set dataset.path to its folder, own", "own/train-images.idx3-ubyte"),
     own("nothing at the path", lambda _: None, "own: no such file or folder; set dataset.path"),
 ]  # fmt: skip
-LOOKED_AT = [*OF_NPZ, *OF_CSV, *OF_PICTURES, *OF_IDX]
+OF_SIZES = [
+    Case(f"a size of {size}", f"mnist look own.npz --size {size} 8", file("own.npz", npz()), r"'--size': .*should be (greater|less) than or equal to (1|4096) \(see --help\)", 2)
+    for size in (0, -1, 4097)
+]  # fmt: skip
+LOOKED_AT = [*OF_NPZ, *OF_CSV, *OF_PICTURES, *OF_IDX, *OF_SIZES]
 
 
 def downloaded(name: str, harm: Harm, says: str, *more: tuple[str, str], path: str = "own") -> Case:
