@@ -7,17 +7,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def shifted(images: Tensor, reach: int, down: Tensor, right: Tensor) -> Tensor:
-    """Move each image by its own offset minus `reach`; pixels shifted in are background (0)."""
+def shifted(images: Tensor, reach: int, up: Tensor, left: Tensor) -> Tensor:
+    """Move each image `up` - `reach` pixels up and `left` - `reach` left; what is shifted in is background (0)."""
     height, width = images.shape[1:3]
     padded = F.pad(images, (0, 0) * (images.ndim - 3) + (reach, reach, reach, reach))
     windows = padded.unfold(1, height, 1).unfold(2, width, 1)  # every possible crop, as a view
-    moved = windows[torch.arange(len(images), device=images.device), down, right]
+    moved = windows[torch.arange(len(images), device=images.device), up, left]
     return moved if images.ndim == 3 else moved.movedim(1, 3)  # an unfolded dimension comes last
 
 
 def turned(images: Tensor, degrees: float, turn: Tensor) -> Tensor:
-    """Rotate each image about its centre by `turn` × `degrees`.
+    """Rotate each image about its centre by 2 atan(`turn` tan(`degrees` / 2)), which is close to `turn` × `degrees`.
 
     `turn`: float32 (n,) from -1 to 1. Pixels are interpolated, and background (0) from outside. Where one comes from is
     found without a sine, of which each processor's library has its own last bit: only sums, products and quotients,

@@ -15,8 +15,14 @@ from pipeline.errors import InputError
 
 FOLDER = Path("data/normalised")
 SPLITS = ("train", "validation", "test")
+CHUNK = 10_000 * 784  # bytes of images that are in memory at a time
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def at_once(size: int) -> int:
+    """How many images of so many bytes make a chunk: of large ones fewer than of small ones, so memory stays flat."""
+    return max(1, CHUNK // max(1, size))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Anybody's handwriting as a model takes it: prepared as MNIST was made. Other pictures are resized, no more.
+"""Anybody's handwriting as a model takes it: prepared as MNIST was made. Other pictures are prepared as for training.
 
 LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of the IEEE 86
 (1998), section III.A: a digit is scaled to fit 20×20 pixels, keeping its proportions, where anti-aliasing makes it
@@ -6,6 +6,7 @@ grey, and moved so that its centre of mass is the centre of 28×28. It is bright
 those 20 pixels grow or shrink with the 28.
 """
 
+import contextlib
 from typing import IO
 
 import numpy as np
@@ -14,6 +15,8 @@ from scipy import ndimage
 
 from mnist import pictures
 from mnist.dataset import Array, Shape
+from mnist.formats import photos
+from mnist.formats.parts import COLOUR, Options
 from mnist.ink import EDGE, NO_DIGIT, border, ink
 from pipeline.errors import InputError
 
@@ -32,38 +35,42 @@ SEVERAL = "several digits side by side; cut the picture, one digit each"
 
 def read(file: IO[bytes], shape: Shape, handwriting: bool = True, most: int = pictures.MOST_PIXELS) -> Array:
     """The picture in a file, as `prepare` returns it; raises InputError as `pictures.read` and `prepare` do."""
-    return as_taken(pictures.read(file, shape, most), shape, handwriting)
+    if handwriting and len(shape) == 2:
+        return written(pictures.read(file, shape, most), shape)
+    with pictures.named_errors(most):
+        return as_trained(pictures.sized(file, most), shape)
 
 
 def prepare(image: Image.Image, shape: Shape, handwriting: bool = True) -> Array:
     """A picture of any mode and size as a model takes it: uint8 of `shape`, (height, width) or (height, width, 3).
 
     Handwriting is prepared as MNIST was; if it has this size already and is bright on dark, it stays as it is, to the
-    byte. What is not handwriting is made grey, or given three channels, and resized, no more. Raises InputError, which
-    names no place, if there is no digit, or if there are several side by side.
+    byte. What is not handwriting, or in colour, is prepared as the pictures were that the model was trained on. Raises
+    InputError, which names no place, if there should be a digit and is none, or if there are several side by side.
     """
-    return as_taken(pictures.pixels(image, shape), shape, handwriting)
+    if handwriting and len(shape) == 2:
+        return written(pictures.pixels(image, shape), shape)
+    return as_trained(image, shape)
 
 
-def as_taken(shades: Array, shape: Shape, handwriting: bool) -> Array:
-    """`prepare`, of shades (height, width), or colours (height, width, 3), in 0…255."""
-    height, width, *colours = shape
-    if colours:
-        return np.dstack([resized(shades[..., k], (height, width)) for k in range(3)])
-    if not handwriting:
-        return resized(shades, (height, width))
+def as_trained(image: Image.Image, shape: Shape) -> Array:
+    """A picture made grey, or given three channels, and resized by the function that does it for training.
+
+    Some that training refuses are taken here, as handwriting is: of several frames the first; what is transparent lies
+    on paper that shows it; the white of floats, and of more than 16 bits, is guessed.
+    """
+    options = Options(size=(shape[0], shape[1]), channels=COLOUR if shape[2:] else 1)
+    with contextlib.suppress(InputError):
+        return photos.pixels(image, options)
+    return photos.pixels(Image.fromarray(np.rint(pictures.pixels(image, shape)).astype(np.uint8)), options)
+
+
+def written(shades: Array, shape: Shape) -> Array:
+    """`prepare`, of handwriting: shades (height, width) in 0…255."""
     if shades.shape != shape or border(shades).mean() >= 128:
-        return fitted(digit(ink(shades)), (height, width))
+        return fitted(digit(ink(shades)), (shape[0], shape[1]))
     if np.ptp(shades) < pictures.LEAST_CONTRAST:
         raise InputError(NO_DIGIT)
-    return np.rint(shades).astype(np.uint8)
-
-
-def resized(shades: Array, shape: tuple[int, int]) -> Array:
-    """Shades in another size, uint8, anti-aliased."""
-    if shades.shape != shape:
-        image = Image.fromarray(shades.astype(np.float32))
-        shades = np.asarray(image.resize(shape[::-1], Image.Resampling.HAMMING))
     return np.rint(shades).astype(np.uint8)
 
 

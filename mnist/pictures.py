@@ -54,7 +54,7 @@ def opened(file: IO[bytes], most: int, shape: tuple[int, ...]) -> Image.Image:
     """A picture of which nothing but the size is known yet, held against `most` pixels."""
     image = sized(file, most)
     enough = 2 * max(WORKING, *shape)
-    image.draft("RGB" if shape[2:] else "L", (enough, enough))  # a JPEG then is decoded to not much more
+    image.draft("L", (enough, enough))  # a JPEG then is decoded to not much more
     return image
 
 

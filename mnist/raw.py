@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mnist import idx
-from mnist.dataset import Array
+from mnist.dataset import Array, at_once
 from pipeline.errors import InputError
 
 IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
@@ -21,7 +21,6 @@ LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
 ALL_IMAGES = {**IMAGES, "validation": "validation-images-idx3-ubyte"}
 ALL_LABELS = {**LABELS, "validation": "validation-labels-idx1-ubyte"}
 DESCRIPTION = "dataset.json"
-CHUNK = 10_000 * 784  # bytes
 
 
 class Description(BaseModel):
@@ -154,11 +153,6 @@ def stratified(labels: Array, count: int, seed: int) -> Array:
 
 def chunks(array: Array, index: Array) -> Iterator[Array]:
     """`array[index]`, a chunk in memory at a time."""
-    rows = at_once(array)
+    rows = at_once(array[:1].nbytes)
     for start in range(0, len(index), rows):
         yield array[index[start : start + rows]]
-
-
-def at_once(array: Array) -> int:
-    """How many rows of an array make a chunk: of large images fewer than of small ones, so that memory stays flat."""
-    return max(1, CHUNK // max(1, array[:1].nbytes))

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from mnist import raw
-from mnist.dataset import Array, Numbers, Statistics
+from mnist.dataset import Array, Numbers, Statistics, at_once
 from pipeline.errors import InputError
 
 CHANNELS = ("red", "green", "blue")
@@ -127,7 +127,7 @@ def moments(images: Array) -> tuple[Numbers, Numbers]:
     """
     channels = images.shape[3] if images.ndim == 4 else 1
     histograms = np.zeros((channels, 256), np.int64)
-    rows = raw.at_once(images)
+    rows = at_once(images[:1].nbytes)
     for start in range(0, len(images), rows):
         shades = images[start : start + rows].reshape(-1, channels)
         for k in range(channels):

@@ -20,7 +20,7 @@ from mnist.losses import LOSSES, Loss, objective
 from mnist.results import Epoch
 from pipeline.errors import InputError
 
-MEASURED_AT_ONCE = 1000  # validation images
+MEASURED_AT_ONCE = 1000  # validation images, of large ones fewer
 
 
 class Checkpoint(Protocol):
@@ -145,7 +145,8 @@ def measure(
 ) -> tuple[float, float]:
     """Mean loss and accuracy on images that are not trained on; each process of the group takes some of them."""
     model.eval()
-    pieces = list(zip(*(tensor.split(MEASURED_AT_ONCE) for tensor in (images, labels)), strict=True))
+    count = min(MEASURED_AT_ONCE, dataset.at_once(images[:1].nbytes))
+    pieces = list(zip(*(tensor.split(count) for tensor in (images, labels)), strict=True))
     found = torch.zeros(len(pieces), 2, dtype=torch.float64, device=images.device)
     with torch.no_grad():
         for number, (batch, targets) in list(enumerate(pieces))[group.rank :: group.size]:

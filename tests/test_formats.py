@@ -5,6 +5,9 @@
 import gzip
 import json
 import struct
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,8 @@ import pytest
 from PIL import Image
 
 import mnist.raw
-from mnist import idx, splits
+from mnist import dataset, idx, splits
+from mnist.commands import oddities
 from mnist.formats import classes, names, photos, recognise, sources
 from mnist.formats.parts import Options, in_channels
 from pipeline.errors import InputError
@@ -82,6 +86,43 @@ def test_a_damaged_picture_ends_all_processes_and_the_first_is_named(
     assert line.startswith(f"{broken}: a damaged picture (")
 
 
+def most_memory(work: Callable[[], object]) -> int:
+    """The bytes that Python and NumPy hold at most while something is done, beyond those before."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("form", ["idx", "npz", "csv", "png"])
+def test_images_that_become_large_go_through_memory_a_few_at_a_time(form: str, forms: Path, tmp_path: Path) -> None:
+    """By number, 200 of them would be one batch: 72 MB."""
+    part, options = recognise.data_set(forms / form / "digits").parts["train"], Options(size=(600, 600))
+    work = partial(part.write, tmp_path / "images", tmp_path / "labels", options)
+    assert most_memory(work) < 3 * dataset.CHUNK
+    assert (tmp_path / "images").stat().st_size > 9 * dataset.CHUNK
+
+
+def test_so_do_images_that_come_large(tmp_path: Path) -> None:
+    images = np.zeros((60, 1000, 1000), np.uint8)
+    np.savez_compressed(tmp_path / "own.npz", images=images, labels=np.arange(60) % 2)
+    part = recognise.data_set(tmp_path / "own.npz").parts["train"]
+    assert most_memory(partial(part.write, tmp_path / "images", tmp_path / "labels", Options())) < 3 * dataset.CHUNK
+    assert most_memory(partial(oddities.is_blank, images)) < 3 * dataset.CHUNK
+
+
+def test_large_pictures_are_read_a_few_at_a_time_and_none_after_one_of_another_size(tmp_path: Path) -> None:
+    for name, side in (("large", 1000), ("small", 8)):
+        (tmp_path / name).write_bytes(png(np.zeros((side, side), np.uint8)))
+    large, small = tmp_path / "large", tmp_path / "small"
+    found = list(photos.images([large] * 20, Options()))
+    assert sum(map(len, found)) == 20
+    assert max(map(len, found)) * 1000 * 1000 <= dataset.CHUNK
+    assert [len(some) for some in photos.images([small] + [large] * 20, Options())] == [1, 1]
+
+
 def test_names_that_are_numbers_give_the_order_across_classes_and_others_do_not(tmp_path: Path) -> None:
     for name in ("b/10.png", "a/9.png", "b/8.png", "a/11.png"):
         file(f"numbers/{name}", png())(tmp_path)
@@ -116,13 +157,16 @@ def test_of_a_data_set_that_is_not_split_each_class_gives_its_share_to_the_test(
             assert LABELS[(image == IMAGES).all((1, 2))].tolist() == [label]
 
 
-def test_medmnists_own_validation_images_are_the_validation_split(tmp_path: Path) -> None:
-    (tmp_path / "own.npz").write_bytes(
-        npz(
-            **dict.fromkeys(["x_train", "y_train", "x_test", "y_test"]),
-            **{**MED, "val_images": IMAGES[:8] ^ 1, "val_labels": LABELS[:8]},
-        )
-    )
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {**dict.fromkeys(["x_train", "y_train", "x_test", "y_test"]), **MED, "val_images": IMAGES[:8] ^ 1, "val_labels": LABELS[:8]},
+        {"x_val": IMAGES[:8] ^ 1, "y_val": LABELS[:8]},
+    ],
+    ids=["MedMNIST", "Keras"],
+)  # fmt: skip
+def test_an_npzs_own_validation_images_are_the_validation_split(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+    (tmp_path / "own.npz").write_bytes(npz(**arrays))
     copied(tmp_path / "own.npz", tmp_path / "raw")
     (tmp_path / "out").mkdir()
     found = splits.normalise(tmp_path / "raw", tmp_path / "out", 5000, 0, "auto", "auto")
@@ -167,6 +211,23 @@ def test_the_last_cell_is_the_label_where_the_first_is_the_same_in_all_rows(tmp_
     ]
     found.parts["train"].write(tmp_path / "images", tmp_path / "labels", Options())
     assert np.array_equal(idx.read(tmp_path / "labels", 1), LABELS)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_rows_written_class_after_class_are_read_to_the_end_before_the_last_cell_is_taken_for_the_label(
+    first: bool, tmp_path: Path
+) -> None:
+    """The label may be as constant for thousands of rows as a pixel in the corner is."""
+    labels = np.arange(900) // 300
+    rows = [[label, *image.ravel()[1:], 0] for image, label in zip(np.resize(IMAGES, (900, 8, 8)), labels, strict=True)]
+    for row in rows:
+        row[-1] = int(row[1] > 99)  # a pixel that varies, in the place where the label might be
+    expected = rows if first else [[0, *row[1:-1], row[0]] for row in rows]
+    (tmp_path / "own.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in expected))
+    found = recognise.data_set(tmp_path / "own.csv")
+    assert len(found.notes) == 1 - first
+    found.parts["train"].write(tmp_path / "images", tmp_path / "labels", Options())
+    assert np.array_equal(idx.read(tmp_path / "labels", 1), labels)
 
 
 def test_a_test_table_without_labels_as_in_kaggles_competition_is_left_out_and_said_so(tmp_path: Path) -> None:
@@ -276,6 +337,17 @@ def test_hidden_files_are_none_and_others_that_are_no_pictures_are_named(tmp_pat
     assert note == f"1 files that are no pictures by their names are left out: {tmp_path}/own/b/notes.txt"
 
 
+def test_folders_beside_those_of_the_splits_and_arrays_of_other_names_are_left_out_and_said_so(tmp_path: Path) -> None:
+    for name in ("training/a", "training/b", "valid/a", "dev/a", "dev/b"):
+        file(f"own/{name}/0.png", png())(tmp_path)
+    found = recognise.data_set(tmp_path / "own")
+    assert {split: len(files) for split, files in found.files.items()} == {"train": 2, "validation": 1}
+    assert found.notes == [f"1 folders beside training, valid are left out: {tmp_path}/own/dev"]
+    (tmp_path / "own.npz").write_bytes(npz(x_extra=IMAGES, y_extra=LABELS))
+    notes = recognise.data_set(tmp_path / "own.npz").notes
+    assert notes == [f"2 arrays of {tmp_path}/own.npz are left out: x_extra, y_extra"]
+
+
 @pytest.fixture
 def odd(tmp_path: Path) -> Project:
     """Pictures with all that is odd."""
@@ -308,6 +380,17 @@ def test_look_says_what_there_is_and_what_is_odd(odd: Project) -> None:
     assert "odd: train: class c has one image" in text
     assert [each.name for each in (odd.path / ".dvc").iterdir()] == ["tmp"]
     assert list((odd.path / ".dvc/tmp").glob("*.partial")) == []
+
+
+def test_look_says_in_which_split_an_image_was_seen_first(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    with_val = {"x_val": IMAGES[20:28], "y_val": LABELS[20:28], "x_test": IMAGES[[0, 20]], "y_test": LABELS[[0, 20]]}
+    file("own.npz", npz(x_train=IMAGES[:20], y_train=LABELS[:20], **with_val))(tmp_path)
+    odd = json.loads(Project(tmp_path).mnist("look", "own.npz", "--json"))["odd"]
+    assert [line for line in odd if "leakage" in line] == [
+        "test: images that are among the training images too: leakage: 1: own.npz: x_test[0] is own.npz: x_train[0]",
+        "test: images that are among the validation images too: leakage: 1: own.npz: x_test[1] is own.npz: x_val[0]",
+    ]
 
 
 def test_look_names_several_sizes_colour_and_labels_that_do_not_count_from_0(odd: Project) -> None:

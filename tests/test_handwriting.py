@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from scipy import ndimage
 from benchmarks import hostile
 from mnist import handwriting, idx, pictures
 from mnist.dataset import Array
+from mnist.formats import photos
+from mnist.formats.parts import Options
 from pipeline.errors import InputError
 from tests.conftest import ROOT
 
@@ -269,11 +272,53 @@ def test_clear_corners_of_paper_are_paper() -> None:
     assert likeness(handwriting.prepare(image, SHAPE), handwriting.prepare(drawn(SEVEN), SHAPE)) > 0.99
 
 
+RANDOM = np.random.RandomState(0).randint(0, 256, (300, 300, 3)).astype(np.uint8)
+PHOTO, EXIF = Image.fromarray(RANDOM), Image.Exif()
+EXIF[0x0112] = 6  # to be turned right
+TRAINED_ON: dict[str, io.BytesIO] = {
+    "JPEG": saved(PHOTO, "JPEG"),
+    "JPEG that is turned": saved(PHOTO.crop((0, 0, 300, 200)), "JPEG", exif=EXIF),
+    "grey JPEG": saved(PHOTO.convert("L"), "JPEG"),
+    "large PNG": saved(PHOTO.resize((1100, 700))),
+    "small PNG": saved(PHOTO.crop((0, 0, 48, 48)).convert("L")),
+    "tiny PNG": saved(PHOTO.crop((0, 0, 5, 30))),
+    "palette": saved(PHOTO.convert("P"), "GIF"),
+    "16 bits, dark": saved(Image.fromarray(RANDOM[..., 0].astype(np.uint16) * 16), "TIFF"),
+    "CMYK": saved(PHOTO.convert("CMYK"), "JPEG"),
+    "opaque": saved(PHOTO.convert("RGBA")),
+}
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (224, 224), (20, 300), (24, 24, 3)])
+@pytest.mark.parametrize("kind", TRAINED_ON)
+def test_what_is_not_handwriting_is_prepared_as_for_training_to_the_byte(
+    kind: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Or `predict` would answer otherwise than `evaluate` has of the same file."""
+    (tmp_path / "one").write_bytes(TRAINED_ON[kind].getvalue())
+    trained_on = photos.image(tmp_path / "one", Options(size=shape[:2], channels=3 if shape[2:] else 1))  # type: ignore[arg-type]
+    with (tmp_path / "one").open("rb") as one:
+        assert np.array_equal(handwriting.read(one, shape, handwriting=False), trained_on)
+
+
+def test_of_what_training_refuses_the_first_frame_is_taken_and_paper_and_white_are_guessed() -> None:
+    image = PHOTO.convert("L")
+    small = handwriting.prepare(image, SHAPE, handwriting=False)
+    for kind in ("PNG", "TIFF", "GIF"):
+        frames = saved(image, kind, save_all=True, append_images=[drawn(FIVE)])
+        assert np.array_equal(handwriting.read(frames, SHAPE, handwriting=False), small)
+    floats = Image.fromarray(np.asarray(drawn(SEVEN, side=28)) / np.float32(255))
+    assert np.array_equal(handwriting.prepare(floats, SHAPE, False), drawn(SEVEN, side=28))
+    clear = Image.merge("LA", (Image.new("L", (280, 280), 0), drawn(SEVEN, ink=255, paper=0)))
+    on_paper = handwriting.prepare(drawn(SEVEN), SHAPE, False).astype(int)
+    assert np.abs(handwriting.prepare(clear, SHAPE, False) - on_paper).max() <= 1
+
+
 def test_what_is_not_handwriting_is_made_grey_and_resized_and_no_more() -> None:
     image = drawn(SEVEN, ink=90, paper=200).convert("RGB")
     small = handwriting.prepare(image, SHAPE, handwriting=False)
     assert small.shape == SHAPE
-    assert (small.min(), small.max(), small[0, 0]) == (91, 200, 200)
+    assert (small.min(), small.max(), small[0, 0]) == (90, 200, 200)
     assert np.array_equal(handwriting.prepare(Image.fromarray(small), SHAPE, handwriting=False), small)
     assert handwriting.prepare(drawn([]), (20, 24), handwriting=False).tolist() == [[255] * 24] * 20
 

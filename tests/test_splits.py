@@ -166,7 +166,7 @@ def test_normalised_data_that_are_damaged_are_named_with_the_remedy(
 def test_more_images_than_fit_into_memory_at_a_time_make_no_difference(
     count: int, shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mnist.raw, "CHUNK", 10_000 * 6)
+    monkeypatch.setattr(dataset, "CHUNK", 10_000 * 6)
     random = np.random.RandomState(0)
     images = random.randint(0, 256, (count, *shape)).astype(np.uint8)
     images[:10] = 0

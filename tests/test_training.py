@@ -266,6 +266,26 @@ def test_what_is_measured_is_a_mean_over_images_none_of_which_counts_for_another
     assert measured == pytest.approx((losses.double().mean().item(), sum(right) / 1200), rel=1e-6)
 
 
+class Counting(torch.nn.Module):
+    """Gives every image the class 0, and keeps how many came together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: list[int] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.counts.append(len(images))
+        return F.one_hot(torch.zeros(len(images), dtype=torch.long), 2).float()
+
+
+@pytest.mark.parametrize(("shape", "most"), [((28, 28), 1000), ((28, 28, 3), 1000), ((1000, 1000), 7)])
+def test_a_thousand_images_are_measured_at_a_time_and_of_large_ones_fewer(shape: tuple[int, ...], most: int) -> None:
+    model, images = Counting(), torch.zeros((1, *shape), dtype=torch.uint8).expand(1500, *(-1 for _ in shape))
+    training.measure(model, images, torch.zeros(1500, dtype=torch.uint8), F.cross_entropy)
+    assert max(model.counts) == most
+    assert sum(model.counts) == 1500
+
+
 def test_cross_entropy_and_nll_are_the_same_and_mse_is_as_by_hand() -> None:
     torch.manual_seed(0)
     logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 1, 0, 1, 0])  # a batch may lack a class

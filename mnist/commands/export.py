@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NEEDED = ("onnx", "onnxruntime")
 OPSET = 20  # of ONNX 1.15, which programs of the last years read
 RANDOM = 1000  # images, where there are no test images
-BATCH = 1000  # images
+BATCH = 1000  # images, of large ones fewer
 
 
 class Agreement(NamedTuple):
@@ -124,8 +124,9 @@ def compare(content: bytes, model: "nn.Module", images: Array, which: str) -> Ag
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     largest, unlike = 0.0, 0
     with torch.no_grad():
-        for start in range(0, len(images), BATCH):
-            batch = np.array(images[start : start + BATCH])
+        count = min(BATCH, dataset.at_once(images[:1].nbytes))
+        for start in range(0, len(images), count):
+            batch = np.array(images[start : start + count])
             ours, theirs = model(torch.from_numpy(batch)).numpy(), session.run(None, {"pixels": batch})[0]
             largest = max(largest, float(abs(ours - theirs).max()))
             unlike += int((ours.argmax(1) != theirs.argmax(1)).sum())

@@ -26,7 +26,9 @@ LARGE = 64  # pixels that small images are enlarged to
 
 def look(
     path: Annotated[Path, typer.Argument(help="A file or folder, as dataset.path takes it.")],
-    size: Annotated[tuple[int, int] | None, typer.Option(help="Height and width to bring images to.")] = None,
+    size: Annotated[
+        tuple[int, int] | None, typer.Option(min=1, max=4096, help="Height and width to bring images to.")
+    ] = None,
     colour: Annotated[bool, typer.Option("--colour", help="Give images three channels, as channels: 3 does.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     picture: Annotated[

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, Any]  # by split
 SHOWN = 3  # cases of each kind
+NAMES = {"train": "training"}
 DARK = 64  # shades of 255 below which all pixels are when they count from 0 to 16, say
-LEAKAGE = "among the training images too: leakage"
-CHUNK = 10_000  # images
+LEAKAGE = "images too: leakage"
 
 
 def of(found: "Found", images: Arrays, labels: Arrays) -> list[str]:
@@ -48,23 +48,24 @@ def repeated(found: "Found", images: Arrays) -> Iterator[str]:
     """Images, not blank, that are there twice, and those that are in two splits."""
     seen: dict[bytes, tuple[str, int]] = {}
     for split, each in images.items():
-        twice: list[str] = []
-        leaked: list[str] = []
+        pairs: dict[str, list[str]] = {}  # by the split of the other one
         for k in np.flatnonzero(~is_blank(each)).tolist():
             digest = hashlib.blake2b(each[k].tobytes(), digest_size=16).digest()
             first = seen.setdefault(digest, (split, k))
             if first != (split, k):
                 pair = f"{found.parts[split].name(k)} is {found.parts[first[0]].name(first[1])}"
-                (twice if first[0] == split else leaked).append(pair)
-        yield from several(twice, f"{split}: images that are there twice")
-        yield from several(leaked, f"{split}: images that are {LEAKAGE}")
+                pairs.setdefault(first[0], []).append(pair)
+        yield from several(pairs.pop(split, []), f"{split}: images that are there twice")
+        for other, leaked in pairs.items():
+            yield from several(leaked, f"{split}: images that are among the {NAMES.get(other, other)} {LEAKAGE}")
 
 
 def is_blank(images: Any) -> Any:
     """Which images are of one shade: bool (n,)."""
+    from mnist.raw import chunks
+
     rows = images.reshape(len(images), -1)
-    chunks = (rows[k : k + CHUNK] for k in range(0, len(rows), CHUNK))
-    return np.concatenate([(chunk == chunk[:, :1]).all(1) for chunk in chunks])
+    return np.concatenate([(chunk == chunk[:, :1]).all(1) for chunk in chunks(rows, np.arange(len(rows)))])
 
 
 def several(cases: list[str], what: str) -> Iterator[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mnist.formats import photos
-from mnist.formats.names import SUFFIXES, printable
-from mnist.formats.parts import BATCH, MOST_CLASSES, Batch, Found, Options, size, streamed
+from mnist.formats.names import SUFFIXES, left_out, printable
+from mnist.formats.parts import MOST_CLASSES, Batch, Found, Options, size, streamed
 from pipeline.errors import InputError
 
 SPLITS = {
@@ -17,7 +17,6 @@ SPLITS = {
     "val": "validation", "valid": "validation", "validation": "validation",
 }  # fmt: skip
 ORDER = ("train", "validation", "test")
-SHOWN = 3  # files that are left out
 
 
 def folders(path: Path) -> list[Path]:
@@ -46,16 +45,29 @@ def has_pictures(folder: Path) -> bool:
         return any(entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".") for entry in entries)
 
 
-def data_set(path: Path) -> Found:
-    """The data set in a folder. Raises InputError if its folders are no classes, or not the same in each split."""
-    splits = {SPLITS[each.name.lower()]: each for each in folders(path) if each.name.lower() in SPLITS}
+def split_folders(path: Path) -> tuple[dict[str, Path], list[Path]]:
+    """The folder of each split, for training the whole one if there are none, and the folders beside these."""
+    splits: dict[str, Path] = {}
+    others = []
+    for each in folders(path):
+        if not (split := SPLITS.get(each.name.lower())):
+            others.append(each)
+        elif (other := splits.setdefault(split, each)) != each:
+            raise InputError(f"{path}: holds both {other.name} and {each.name}; merge them, or move one away")
     if splits and "train" not in splits:
         raise InputError(
             f"{path}: holds {', '.join(each.name for each in splits.values())}, no train; make that one of its folders"
         )
-    splits = {split: splits[split] for split in ORDER if split in splits} or {"train": path}
+    if not splits:
+        return {"train": path}, []
+    return {split: splits[split] for split in ORDER if split in splits}, others
+
+
+def data_set(path: Path) -> Found:
+    """The data set in a folder. Raises InputError if its folders are no classes, or not the same in each split."""
+    splits, beside = split_folders(path)
     names = class_names(splits["train"])
-    found, every, left_out = {}, {}, []
+    found, every, no_pictures = {}, {}, []
     for split, folder in splits.items():
         for each in folders(folder):
             if each.name not in names:
@@ -66,7 +78,7 @@ def data_set(path: Path) -> Found:
         for label, name in enumerate(names):
             here, others = listed(folder / name, path) if (folder / name).is_dir() else ([], [])
             files += [(file, label) for file in here]
-            left_out += others
+            no_pictures += others
             if here and not has_pictures(folder / name):
                 raise InputError(
                     f"{folder / name}: no pictures but folders of them, where folders are classes; set dataset.path to "
@@ -74,16 +86,13 @@ def data_set(path: Path) -> Found:
                 )
             if not here and split == "train":
                 raise InputError(f"{folder / name}: no pictures ({' '.join(SUFFIXES)}); put some there, or remove it")
+        if not files:
+            raise InputError(f"{folder}: no pictures ({' '.join(SUFFIXES)}); put some there, or remove it")
         files = in_order(files)
         every[split] = [file for file, _ in files]
         found[split] = streamed(partial(batches, files), partial(called, files))
-    notes = []
-    if left_out:
-        some = ", ".join(printable(file) for file in left_out[:SHOWN])
-        notes.append(
-            f"{len(left_out):,} files that are no pictures by their names are left out: {some}"
-            + " …" * (len(left_out) > SHOWN)
-        )
+    notes = left_out(beside, f"folders beside {', '.join(each.name for each in splits.values())} are")
+    notes += left_out(no_pictures, "files that are no pictures by their names are")
     return Found("pictures by class", found, names, notes, every)
 
 
@@ -159,8 +168,7 @@ def batches(files: list[tuple[Path, int]], options: Options) -> Iterator[Batch]:
                 )
         labels = np.array([label for _, label in files[done : done + len(found)]])
         done += len(found)
-        for k in range(0, len(found), BATCH):
-            yield Batch(np.stack(found[k : k + BATCH]), labels[k : k + BATCH])
+        yield Batch(np.stack(found), labels)
 
 
 def called(files: list[tuple[Path, int]], k: int) -> str:

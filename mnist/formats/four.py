@@ -1,5 +1,6 @@
 """IDX files of images and labels, gzipped or not, under any of the names in use."""
 
+import math
 import re
 import struct
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mnist import idx
-from mnist.formats.parts import BATCH, COLOUR, Batch, Found, Options, Part, as_bytes, written
+from mnist.formats.parts import COLOUR, Batch, Found, Options, Part, as_bytes, written
 from mnist.raw import IMAGES, LABELS
 from pipeline.errors import InputError
 
@@ -83,9 +84,10 @@ def write(source: Path, source_labels: Path, turned: bool, images: Path, labels:
         images.rename(plain)
         found = idx.read(plain, 3)
         upright: Any = found.swapaxes(1, 2) if turned else found
+        count = options.at_once(math.prod(shape[:2]))
         batches = (
-            Batch(upright[k : k + BATCH], np.zeros(len(upright[k : k + BATCH]), np.uint8))
-            for k in range(0, len(found), BATCH)
+            Batch(upright[k : k + count], np.zeros(len(upright[k : k + count]), np.uint8))
+            for k in range(0, len(found), count)
         )
         wanted = Options(size=options.size, channels=options.channels)
         idx.write_all(images, written(batches, [], partial(called, source), wanted))

@@ -14,13 +14,14 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from mnist.dataset import Array
-from mnist.formats.parts import BATCH, Batch, Found, Options, check_labels, shape_of, streamed
+from mnist.formats.names import left_out
+from mnist.formats.parts import Batch, Found, Options, check_labels, shape_of, streamed
 from mnist.idx import LARGEST_SIDE
 from pipeline.errors import InputError
 
 # the names of images and labels by split: Keras', MedMNIST's, and of a data set that is not split
 NAMES = {
-    "Keras": {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")},
+    "Keras": {"train": ("x_train", "y_train"), "validation": ("x_val", "y_val"), "test": ("x_test", "y_test")},
     "MedMNIST": {
         "train": ("train_images", "train_labels"),
         "validation": ("val_images", "val_labels"),
@@ -54,7 +55,9 @@ def data_set(path: Path) -> Found:
             heads = [header(archive, path, name) for name in (images, labels)]
             check(path, images, labels, *heads)
             parts[split] = streamed(partial(batches, path, images, labels), partial(called, path, images))
-    return Found(f"npz ({maker})", parts)
+    used = {name for pair in splits.values() for name in pair}
+    notes = left_out([name for name in names if name not in used], f"arrays of {path} are")
+    return Found(f"npz ({maker})", parts, None, notes)
 
 
 def arrays(names: list[str], path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
@@ -138,8 +141,9 @@ def batches(path: Path, images: str, labels: str, options: Options) -> Iterator[
         rows = of_images.shape[1:]
         shape = shape_of(rows[0], options, f"{path}: {images}") if len(rows) == 1 else rows
         shape = shape[:2] if shape[2:] == (1,) else shape
-        for start in range(0, of_images.shape[0], BATCH):
-            count = min(BATCH, of_images.shape[0] - start)
+        most = options.at_once(math.prod(shape[:2]))
+        for start in range(0, of_images.shape[0], most):
+            count = min(most, of_images.shape[0] - start)
             answers = taken(first, of_labels, count, f"{path}: {labels}").reshape(count)
             yield Batch(taken(second, of_images, count, f"{path}: {images}").reshape(count, *shape), answers)
         for stream, name in ((first, labels), (second, images)):

@@ -14,10 +14,9 @@ import numpy as np
 from PIL import Image
 
 from mnist import idx
-from mnist.dataset import Array
+from mnist.dataset import Array, at_once
 from pipeline.errors import InputError
 
-BATCH = 1000  # images
 COLOUR = 3  # channels: red, green, blue
 IN_COLOUR = "in colour; set dataset.channels to 3 to keep it, or to 1 to make all grey"
 MOST_CLASSES = 256  # as labels are bytes
@@ -38,6 +37,10 @@ class Options:
     channels: int | None = None
     first_label: int = 0
     processes: int = 1
+
+    def at_once(self, pixels: int) -> int:
+        """How many images of so many pixels go through memory at a time, as they come and as they are to be."""
+        return at_once(COLOUR * max(pixels, math.prod(self.size or ())))
 
 
 class Batch(NamedTuple):

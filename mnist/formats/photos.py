@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mnist import pictures
-from mnist.dataset import Array
+from mnist.dataset import Array, at_once
 from mnist.formats.parts import COLOUR, IN_COLOUR, Options, shrunk
 from pipeline.errors import InputError
 
-AT_A_TIME = 250  # pictures that a process reads before it answers
+AT_A_TIME = 250  # pictures that a process reads before it answers, of large ones fewer
 WORTH_IT = 2000  # pictures: for fewer, starting processes takes longer than it saves
 ORIENTATION = 0x0112  # EXIF's tag; above 4 a picture lies on its side
 GREY, OTHERS = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr", "HSV", "LAB")
@@ -25,21 +25,27 @@ DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # whole numbers of more than 8 
 def images(files: Sequence[Path], options: Options) -> Iterator[list[Array | str]]:
     """The pictures of files in their order, some at a time; for one that cannot be had, why not, in one line.
 
-    All are uint8 (height, width) or (height, width, 3), of `options.size` if it is set.
+    All are uint8 (height, width) or (height, width, 3), of `options.size` if it is set. The first comes alone, and what
+    comes after one that cannot be had, or has another shape than the first, may be left out.
     """
-    names = [str(path) for path in files]  # a Path takes ten times as long on its way to a process
-    chunks = [names[k : k + AT_A_TIME] for k in range(0, len(names), AT_A_TIME)]
+    first = image(files[0], options)
+    yield [first]
+    if isinstance(first, str):
+        return
+    names = [str(path) for path in files[1:]]  # a Path takes ten times as long on its way to a process
+    some = min(AT_A_TIME, at_once(first.nbytes))
+    chunks = [names[k : k + some] for k in range(0, len(names), some)]
     count = min(options.processes, len(chunks)) if len(files) >= WORTH_IT else 1
     if count < 2:
         for chunk in chunks:
-            yield [image(Path(name), options) for name in chunk]
+            yield read(chunk, options, first.shape)
         return
     context = multiprocessing.get_context("spawn")  # a fork would inherit the other pipes, and not see them closed
     ours, processes = [], []
     try:
         for chunk in chunks[:count]:
             end, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(theirs, options), daemon=True)
+            process = context.Process(target=serve, args=(theirs, options, first.shape), daemon=True)
             process.start()
             theirs.close()
             ours.append(end)
@@ -60,22 +66,35 @@ def images(files: Sequence[Path], options: Options) -> Iterator[list[Array | str
             process.join()
 
 
-def serve(end: Connection, options: Options) -> None:
+def serve(end: Connection, options: Options, shape: tuple[int, ...]) -> None:
     """Read the pictures that are asked for until the other end is closed, as it is when its process was killed."""
     try:
         while True:
-            found = [image(Path(name), options) for name in end.recv()]
-            kinds = {each if isinstance(each, str) else each.shape for each in found}
-            end.send(np.stack(found) if len(kinds) == 1 and not isinstance(found[0], str) else found)
+            found = read(end.recv(), options, shape)
+            whole = not isinstance(found[-1], str) and found[-1].shape == shape
+            end.send(np.stack(found) if whole else found)
     except (EOFError, OSError, KeyboardInterrupt):
         return
+
+
+def read(names: list[str], options: Options, shape: tuple[int, ...]) -> list[Array | str]:
+    """The pictures of some files up to one that has not this shape: it ends all, and more like it may be large."""
+    found: list[Array | str] = []
+    for name in names:
+        found.append(each := image(Path(name), options))
+        if isinstance(each, str) or each.shape != shape:
+            break
+    return found
 
 
 def image(path: Path, options: Options) -> Array | str:
     """The picture in a file as an image, or why it is none, in one line."""
     try:
         with path.open("rb") as file, pictures.named_errors():
-            return pixels(pictures.sized(file), options)
+            picture = pictures.sized(file)
+            if picture.format in ("GIF", "TIFF", "WEBP", "PNG") and getattr(picture, "n_frames", 1) > 1:
+                raise InputError(f"{picture.n_frames} frames or pages; save the one that is meant alone")  # type: ignore[attr-defined]
+            return pixels(picture, options)
     except InputError as error:
         return f"{path}: {error}"
     except OSError as error:
@@ -94,11 +113,9 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def pixels(picture: Image.Image, options: Options) -> Array:
-    """A picture's pixels, turned upright, in 8 bits, brought to size."""
-    if picture.format in ("GIF", "TIFF", "WEBP", "PNG") and getattr(picture, "n_frames", 1) > 1:
-        raise InputError(f"{picture.n_frames} frames or pages; save the one that is meant alone")  # type: ignore[attr-defined]
+    """A picture's pixels, of several frames those of the first, turned upright, in 8 bits, brought to size."""
     if picture.format != "PNG" or "exif" in picture.info:
-        picture = ImageOps.exif_transpose(picture)
+        ImageOps.exif_transpose(picture, in_place=True)  # a copy of 48 megapixels takes 200 MB
     mode = picture.mode
     if mode in DEEP:
         picture = Image.fromarray(eight_bits(np.asarray(picture)))
@@ -108,10 +125,10 @@ def pixels(picture: Image.Image, options: Options) -> Array:
         picture = picture.convert("L")
     elif mode not in (*GREY, *OTHERS):
         raise InputError(f"a picture of mode {mode}; save it in 8 bits")
-    if options.channels == COLOUR:
+    if picture.mode not in ("L", "RGB") or (picture.mode == "L" and options.channels == COLOUR):
         picture = picture.convert("RGB")
-    elif picture.mode != "L":
-        picture = without_colour(picture.convert("RGB"), options)
+    if picture.mode == "RGB" and options.channels != COLOUR:
+        picture = without_colour(picture, options)
     if options.size and (picture.height, picture.width) != options.size:
         return shrunk(picture, options.size)
     return np.asarray(picture)
@@ -121,12 +138,15 @@ def eight_bits(deep: Array) -> Array:
     """16 bits as 8, rounded."""
     if deep.min() < 0 or deep.max() > 65535:
         raise InputError("pixels of more than 16 bits; save it in 8 bits")
-    return ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    wide = deep.astype(np.uint32)
+    wide += 128
+    wide //= 257
+    return wide.astype(np.uint8)
 
 
 def opaque(picture: Image.Image) -> Image.Image:
     """A picture without its opacity, if that is full; what shines through transparent places is not guessed."""
-    whole = picture.convert("RGBA")
+    whole = picture if picture.mode == "RGBA" else picture.convert("RGBA")
     if whole.getchannel("A").getextrema()[0] != 255:
         raise InputError("transparent in places; save it on the background that is meant")
     return whole.convert("RGB")

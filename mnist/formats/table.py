@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from mnist.dataset import Array
-from mnist.formats.parts import BATCH, Batch, Found, Options, shape_of, size, streamed
+from mnist.formats.parts import Batch, Found, Options, shape_of, size, streamed
 from mnist.idx import GZIP, LARGEST_SIDE
 from pipeline.errors import InputError
 
@@ -22,7 +22,6 @@ LABEL = ("label", "class", "target", "y")  # how a header may call it
 DELIMITERS = b",;\t"
 LONGEST = 1 << 24  # bytes of a line
 ENDINGS = (".csv", ".csv.gz", ".tsv")
-LOOKED_AT = 200  # rows, to see whether the first cell can be a label
 SPLITS = {"train": ("train",), "validation": ("val",), "test": ("test", "t10k")}
 
 
@@ -108,24 +107,40 @@ def lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
 def layout(path: Path) -> Layout | None:
     """How a file's rows are made; None if it has a header that names no label."""
     with opened(path) as stream:
-        first = list(itertools.islice(lines(stream, path), LOOKED_AT))
+        first = next(lines(stream, path), b"")
     if not first:
         raise InputError(f"{path}: an empty file; fetch it again")
-    if b"\0" in first[0]:
+    if b"\0" in first:
         raise InputError(f"{path}: not text in ASCII or UTF-8; save it as UTF-8")
-    delimiter = max((DELIMITERS[k : k + 1] for k in range(len(DELIMITERS))), key=first[0].count)
-    cells = first[0].split(delimiter)
+    delimiter = max((DELIMITERS[k : k + 1] for k in range(len(DELIMITERS))), key=first.count)
+    cells = first.split(delimiter)
     if len(cells) < 2:
         raise InputError(f"{path}: line 1 has no cells with commas between them; is it the right file?")
+    if cells == [b"%d" % k for k in range(len(cells))]:
+        raise InputError(
+            f"{path}: line 1 counts from 0 to {len(cells) - 1:,}, as a header of pandas does; save it "
+            "without a header, or call the label's column label"
+        )
     if all(is_number(cell) for cell in cells):
-        ends = {(row[0], row[-1]) for row in (line.split(delimiter) for line in first)}
-        constant = len(first) > 1 and len({left for left, _ in ends}) == 1 and len({right for _, right in ends}) > 1
-        return Layout(False, delimiter, len(cells), (len(cells) - 1) * constant)
+        return Layout(False, delimiter, len(cells), (len(cells) - 1) * is_last(path, delimiter))
     names = [cell.strip().lower().decode("utf-8", "replace") for cell in cells]
     labels = [k for k, name in enumerate(names) if name in LABEL]
     if len(labels) > 1:
         raise InputError(f"{path}: line 1 names {len(labels)} columns {' or '.join(LABEL)}; leave one")
     return Layout(True, delimiter, len(cells), labels[0]) if labels else None
+
+
+def is_last(path: Path, delimiter: bytes) -> bool:
+    """Whether the first cell is the same in all rows, and the last is not; reads on as long as the first is."""
+    differ = False
+    with opened(path) as stream:
+        rows = lines(stream, path)
+        first, *_, last = next(rows).split(delimiter)
+        for row in rows:
+            if not row.startswith(first + delimiter):
+                return False
+            differ |= not row.endswith(delimiter + last)
+    return differ
 
 
 def is_number(cell: bytes) -> bool:
@@ -141,11 +156,9 @@ def batches(path: Path, found: Layout, options: Options) -> Iterator[Batch]:
     if max(shape) > LARGEST_SIDE:
         raise InputError(f"{path}: {size(shape)} pixels, where {LARGEST_SIDE} a side are possible; make them fewer")
     with opened(path) as stream:
-        rows = lines(stream, path)
+        rows = itertools.islice(lines(stream, path), found.header, None)
         number = 1 + found.header
-        for _ in range(found.header):
-            next(rows)
-        while some := list(itertools.islice(rows, BATCH)):
+        while some := list(itertools.islice(rows, options.at_once(8 * found.cells))):  # of 64 bits
             table = numbers(some, found, path, number)
             number += len(some)
             pixels = np.delete(table, found.label, 1)

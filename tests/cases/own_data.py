@@ -136,6 +136,7 @@ OF_NPZ = [
     *(own(f"npz cut at {share:.0%}", npz()[: int(len(npz()) * share)], "own.npz: (not a whole npz|an empty|no|not text|line|one)") for share in FRACTIONS),
     *(own(f"MedMNIST's npz without {name}", npz(**dict.fromkeys(GOOD), **{**MED, name: None}), f"holds .*, no {name}; save these too") for name in ("val_labels", "test_images")),
     own("npz without y_test", npz(y_test=None), "holds x_train, y_train, x_test, no y_test; save these too"),
+    own("Keras' npz without y_val", npz(x_val=IMAGES), "holds .*, no y_val; save these too"),
     own("npz of other names", npz(**dict.fromkeys(GOOD), a=IMAGES, b=LABELS), "holds a, b; save its arrays by the names of one of these: x_train, "),
     own("npz with fewer labels", npz(y_train=LABELS[1:]), "x_train holds 40 images, y_train 39 labels; save the two that belong"),
     own("npz of floats", npz(x_train=IMAGES / 255), "x_train: float64 where uint8 is expected; save it .*times 255"),
@@ -185,6 +186,7 @@ OF_CSV = [
     own("CSV of one column", "label\n1\n", "line 1 has no cells with commas between them; is it the right file"),
     own("CSV without a label", csv().replace("label", "id"), "no column called label or .* in its header; name it so"),
     own("CSV with two labels", csv().replace("pixel7", "class", 1), "line 1 names 2 columns label or .*; leave one"),
+    own("CSV with pandas' header", table(lambda text: text.replace(text.splitlines()[0], ",".join(map(str, range(65))))), "own.csv: line 1 counts from 0 to 64, as a header of pandas does; save it without a header, or call", "own.csv"),
     own("CSV with a header and no more", csv(0), "own.csv, line 2: no images; put"),
     own("CSV in UTF-16", table(lambda text: text.encode("utf-16")), "not text in ASCII or UTF-8; save it as UTF-8", "own.csv"),
     own("CSV of a line without end", table(lambda text: text + "1," * 9_000_000), "line 42 is longer than 16,777,216 bytes; is it", "own.csv"),
@@ -208,10 +210,12 @@ OF_PICTURES = [
     own("a TIFF of 32 bits", with_photo(png(Image.fromarray(IMAGES[0].astype(np.int32) * 70000), format="TIFF"), "own/b/odd.tif"), "own/b/odd.tif: pixels of more than 16 bits; save"),
     own("a picture that is transparent in places", with_photo(png(np.dstack([IMAGES[0]] * 4))), "own/b/odd.png: transparent in places; save"),
     own("a class without pictures", in_turn(photos, lambda root: (root / "own/c").mkdir()), r"own/c: no pictures .*; put some there, or remove"),
+    own("a test folder without pictures", in_turn(*(file(f"own/train/{name}/0.png", png()) for name in "ab"), lambda root: (root / "own/test/a").mkdir(parents=True)), r"own/test: no pictures .*; put some there, or remove"),
     own("one class", file("own/a/0.png", png()), "own: 1 folders, where 2 to 256 classes are possible; put"),
     own("257 classes", in_turn(*(file(f"own/{k}/0.png", png()) for k in range(257))), "own: 257 folders, where 2 to 256 .*; put"),
     own("two classes that differ in case only", in_turn(photos, file("own/A/0.png", png())), "own: A and a differ in case only; merge"),
     own("a class that training lacks", in_turn(*(file(f"own/{name}/0.png", png()) for name in ("train/a", "train/b", "test/c"))), "own/test/c: a class without a folder in own/train; make"),
+    *(own(f"both {one} and {other} by class", in_turn(*(file(f"own/{name}/{c}/0.png", png()) for name in {"train", one, other} for c in "ab")), f"own: holds both {one} and {other}; merge them, or move") for one, other in (("test", "testing"), ("val", "valid"), ("train", "training"))),
     own("a test folder without a training folder", in_turn(*(file(f"own/test/{name}/0.png", png()) for name in "ab")), "own: holds test, no train; make"),
     own("classes a folder too deep", in_turn(photos, *(file(f"own/c/{name}/0.png", png()) for name in "ab")), "own/c: no pictures but folders of them, .*; set dataset.path"),
     own("a link that leads out", in_turn(file("elsewhere.png", png()), linked("own/a/out.png", "../../elsewhere.png")), "own/a/out.png: a link that leads out of own; put"),
@@ -239,7 +243,11 @@ OF_IDX = [
     own("one file of four", idx_files(*SMALL), "own/train-images.idx3-ubyte: one of the files of a data set; set dataset.path to its folder, own", "own/train-images.idx3-ubyte"),
     own("nothing at the path", lambda _: None, "own: no such file or folder; set dataset.path"),
 ]  # fmt: skip
-LOOKED_AT = [*OF_NPZ, *OF_CSV, *OF_PICTURES, *OF_IDX]
+OF_SIZES = [
+    Case(f"a size of {size}", f"mnist look own.npz --size {size} 8", file("own.npz", npz()), r"'--size': .*should be (greater|less) than or equal to (1|4096) \(see --help\)", 2)
+    for size in (0, -1, 4097)
+]  # fmt: skip
+LOOKED_AT = [*OF_NPZ, *OF_CSV, *OF_PICTURES, *OF_IDX, *OF_SIZES]
 
 
 def downloaded(name: str, harm: Harm, says: str, *more: tuple[str, str], path: str = "own") -> Case:
