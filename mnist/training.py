@@ -1,8 +1,7 @@
 """One training run: the article's training loop, with a faster data path.
 
 What makes it several times as fast as the usual loop (benchmarks/results.md) is how images reach it: not one at a time
-through a data set, a transform and a loader, but a whole batch gathered from one array and normalised at once by the
-model.
+through a data set, a transform and a loader, but a batch gathered at once from one array and normalised by the model.
 """
 
 import itertools
