@@ -38,12 +38,16 @@ class Stage(BaseModel):
     outs: list[Entry] = []
 
     @property
-    def key(self) -> str:
-        """A hash of the stage's inputs."""
-        values = {
+    def values(self) -> dict[str, Any]:
+        """The stage's parameters by file and key, as `definition.declared` has them."""
+        return {
             f"{file}: {key}": value for file, keys in self.params.items() for key, value in params.flat(keys).items()
         }
-        return key(values, {dep.path: dep.md5 for dep in self.deps})
+
+    @property
+    def key(self) -> str:
+        """A hash of the stage's inputs."""
+        return key(self.values, {dep.path: dep.md5 for dep in self.deps})
 
 
 class Lock(BaseModel):

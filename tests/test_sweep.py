@@ -350,13 +350,46 @@ def spoil(project: Project, name: str) -> None:
     project.succeed("git", "checkout", "-q", "main")
 
 
+CHANGES = {
+    "mnist/models.py": ("mnist/models.py", "\n\n", "\n\n\n"),
+    "data/small": ("data/small/train-labels-idx1-ubyte", "\0", "\1"),
+    "pyproject.toml: project.optional-dependencies.numbers": (
+        "pyproject.toml",
+        '"safetensors==',
+        '"zstd", "safetensors==',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_an_experiment_of_other_code_data_or_libraries_is_no_trials_result(what: str, project: Project) -> None:
+    ran = project.succeed("git", "rev-parse", "HEAD").strip()
+    project.succeed("git", "update-ref", f"refs/exps/{base(project)}/one-000-s1", ran)
+    swept(project)
+    with contextlib.chdir(project.path):
+        assert (trainings(project).read(ran, {}) or {}).keys() == {"accuracy", "loss"}
+        file, old, new = CHANGES[what]
+        content = Path(file).read_bytes()
+        Path(file).write_bytes(content.replace(old.encode(), new.encode(), 1))
+        says = (
+            f"^one-000-s1: an experiment of this name was run with another {re.escape(what)}, as by a sweep whose study"
+        )
+        with pytest.raises(InputError, match=says):
+            trainings(project).read(ran, {})
+
+
+def trainings(project: Project) -> trials.Trainings:
+    """The trainings of a project's sweep, as they are told when it begins."""
+    tree = yaml12.read(project.path / params.FILE)
+    return trials.Trainings(space.read(Path("sweeps/one.yaml"), tree), tree)
+
+
 @pytest.mark.slow
 def test_a_trial_worse_than_others_is_ended_after_an_epoch_and_leaves_nothing_half(project: Project) -> None:
     content = FILE.replace("trials: 2", "trials: 6").replace("false", "true").replace("epochs: 1", "epochs: 2000")
     swept(project, content)
     with contextlib.chdir(project.path):
-        tree = yaml12.read(params.FILE)
-        given = command.study_of(trials.Trainings(space.read(Path("sweeps/one.yaml"), tree), tree))
+        given = command.study_of(trainings(project))
         others = opened(project.path / "sweeps/one.db", given=given)
         for _ in range(5):
             trial = others.claim()
