@@ -150,6 +150,11 @@ def parse(content: bytes, place: object = FILE) -> Lock:
         raise InputError(f"{place}: not whole, as when DVC was killed while it wrote it; {remedy}") from error
 
 
+def trackers(path: Path) -> list[Path]:
+    """The `.dvc` files by which DVC may track data: of themselves, or else of a folder that they lie in."""
+    return [each.with_name(f"{each.name}.dvc") for each in [path, *path.parents] if each.name not in ("", "..")]
+
+
 def parse_tracked(content: bytes, place: str) -> str | None:
     """The MD5 in a `.dvc` file. Raises InputError, which names `place`, if it is none."""
     try:

@@ -366,6 +366,7 @@ def test_an_experiment_of_other_code_data_or_libraries_is_no_trials_result(what:
     ran = project.succeed("git", "rev-parse", "HEAD").strip()
     project.succeed("git", "update-ref", f"refs/exps/{base(project)}/one-000-s1", ran)
     swept(project)
+    (project.path / "data/small/.not.partial").write_text("ignored, as .dvcignore says")
     with contextlib.chdir(project.path):
         assert (trainings(project).read(ran, {}) or {}).keys() == {"accuracy", "loss"}
         file, old, new = CHANGES[what]

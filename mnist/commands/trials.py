@@ -116,8 +116,7 @@ class Trainings:
         for name, entry in makers.items():
             values, deps = definition.declared(name, entry, tree)
             found |= values
-            for path in set(deps) - made:
-                found[path] = inputs.Inputs({}, [path], dict(inputs.versions(Path(path), {}))).digest(path)
+            found |= inputs.digests([path for path in deps if path not in made])
         return found
 
     def identity(self) -> dict[str, Any]:
