@@ -278,6 +278,32 @@ def names(project: Project) -> list[str]:
     return sorted(project.succeed("git", "for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps").split())
 
 
+def test_data_that_are_not_as_committed_are_refused_before_anything_runs(fresh: Project) -> None:
+    def ready(path: str, says: str = "") -> None:
+        with contextlib.chdir(fresh.path), pytest.raises(InputError, match=says) if says else contextlib.nullcontext():
+            command.check_committed(yaml12.parse(SHIPPED.read_bytes().replace(b"data/mnist", path.encode()), path))
+
+    labels = "data/small/train-labels-idx1-ubyte"
+    letters = shutil.copytree(fresh.path / "data/small", fresh.path / "data/own/letters")
+    ready("data/small")
+    (fresh.path / labels).write_text("another")
+    ready("data/small", f"^{labels}: not as committed, and a sweep runs what is; commit it, or take it back$")
+    fresh.succeed("git", "checkout", "-q", labels)
+    (fresh.path / "data/small/note").write_text("new")
+    ready("data/small", "^data/small/note: not as committed")
+    ready("data/own/letters", "^data/own/letters: the sweep's workers do not find it; `dvc add data/own/letters`")
+    fresh.succeed("dvc", "add", "-q", "data/own")
+    ready("data/own/letters", r"^data/own/letters: the sweep's workers do not find it; commit data/own\.dvc$")
+    commit(fresh, "data that DVC tracks")
+    ready("data/own/letters")
+    (letters / "train-labels-idx1-ubyte").write_text("another")
+    ready(
+        "data/own/letters", r"^data/own: not as data/own\.dvc has it, .*; `dvc add data/own` and commit that, or `dvc "
+    )
+    fresh.succeed("dvc", "add", "-q", "data/own")
+    ready("data/own/letters", r"^data/own\.dvc: not as committed")
+
+
 @pytest.mark.slow
 def test_code_that_is_not_committed_and_data_that_workers_lack_are_refused(project: Project) -> None:
     swept(project)
