@@ -149,8 +149,14 @@ class Sandbox:
         message = f"dvc: commit experiment {name}"
         commit = git.run("commit-tree", "-p", self.commit, "-m", message, tree).strip()
         reference = REF.format(self.commit[:2], self.commit[2:], name)
-        if git.execute("update-ref", reference, commit, instead or "0" * len(commit)).returncode:
+        done = git.execute("update-ref", reference, commit, instead or "0" * len(commit))
+        if done.returncode and git.experiments().get(name, instead) != instead:
             raise InputError(f"{name}: another experiment has this name by now; `dvc exp remove {name}`")
+        if done.returncode:
+            reason = " ".join(done.stderr.decode(errors="replace").split())
+            raise InputError(
+                f"{name}: git does not keep this experiment ({reason}); put that right, and run this again"
+            )
         return commit
 
 

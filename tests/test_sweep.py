@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 
 from mnist.commands import space, trials
 from mnist.commands import sweep as command
-from pipeline import database, params, study, workers, yaml12
+from pipeline import database, params, sandbox, study, workers, yaml12
 from pipeline.errors import InputError
 from tests.conftest import PATIENCE, SHIPPED, Project, commit
 
@@ -61,6 +61,7 @@ POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         ("{train.epochs: 1}", "[train.epochs]", r"fixed: should be keys of params\.yaml, not a list"),
         ("seeds: [1, 2]", "seeds: [1, 1]", r"sweep\.seeds: 1 comes twice, and would count twice; remove one"),
         ("seeds: [1, 2]", "seeds: []", r"sweep\.seeds: should "),
+        ("{trials: 2", "{name: one two, trials: 2", r"sweep\.name: should be up to 60 letters, digits, - and _, not 'one two'; give"),
         ("trials: 2", "trials: 0", r"sweep\.trials: should be greater than or equal to 1, not 0"),
         ("trials: 2", "trails: 2", r"sweep\.trails: unknown key; did you mean trials\?"),
         ("sampler: tpe", "sampler: tp", r"sweep\.sampler: should be 'tpe' or 'random', not 'tp'; did you mean tpe\?"),
@@ -94,6 +95,16 @@ def test_without_validation_images_or_a_file_there_is_nothing_to_choose_by(tmp_p
         space.read(path, tree)
     with pytest.raises(InputError, match=r"tow\.yaml: no such file; did you mean .*one\.yaml\?"):
         space.read(tmp_path / "tow.yaml", tree)
+
+
+def test_a_file_whose_name_is_no_experiments_needs_another_name_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "one (copy).yaml"
+    path.write_text(FILE)
+    says = r"copy\)\.yaml: sweep\.name: should be .*, not 'one \(copy\)', as the file is called; give it such a name$"
+    with pytest.raises(InputError, match=says):
+        space.read(path, yaml12.read(SHIPPED))
+    path.write_text(FILE.replace("{trials", f"{{name: {'a' * 60}, trials"))
+    assert space.read(path, yaml12.read(SHIPPED)).name == "a" * 60
 
 
 def test_numbers_are_rounded_within_their_range() -> None:
@@ -302,6 +313,29 @@ def test_data_that_are_not_as_committed_are_refused_before_anything_runs(fresh: 
     )
     fresh.succeed("dvc", "add", "-q", "data/own")
     ready("data/own/letters", r"^data/own\.dvc: not as committed")
+
+
+def made(project: Project) -> sandbox.Sandbox:
+    """The checkout of a worker of a sweep in a project."""
+    commit = project.succeed("git", "rev-parse", "HEAD").strip()
+    place = project.path / ".dvc/tmp/sweep/worker0"
+    return sandbox.Sandbox(place, commit, trials.STAGE, (project.path / params.FILE).read_text())
+
+
+def test_why_an_experiment_cannot_be_kept_is_said_as_it_is(project: Project) -> None:
+    with contextlib.chdir(project.path):
+        here = made(project)
+        first = here.save("one-000-s1")
+        with pytest.raises(InputError, match=r"^one-000-s1: another experiment has this name by now; `dvc"):
+            here.save("one-000-s1")
+        assert here.save("one-000-s1", first) in project.succeed(
+            "git", "rev-parse", f"refs/exps/{base(project)}/one-000-s1"
+        )
+        Path(f".git/refs/exps/{base(project)}/one-001-s1.lock").touch()
+        with pytest.raises(
+            InputError, match=r"^one-001-s1: git does not keep this experiment \(.*File exists.*\); put th"
+        ):
+            here.save("one-001-s1")
 
 
 @pytest.mark.slow
