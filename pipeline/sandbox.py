@@ -60,7 +60,13 @@ class Sandbox:
         states.mkdir(exist_ok=True)
         (project / ".resume").symlink_to(states)
         if any(path.is_file() for path in project.rglob("*.dvc")):  # data that git does not have
-            self.wait(self.start(project, "checkout", "--quiet", "--allow-missing"), lambda: False)
+            try:
+                self.wait(self.start(project, "checkout", "--allow-missing"), lambda: False)
+            except StageError as failure:
+                said = f"{self.commit[:12]}: its data cannot be brought into a worker's checkout: {failure}"
+                raise InputError(
+                    f"{said}; see that `dvc checkout` does it here, and commit what that takes"
+                ) from failure
         done.write_text(self.commit)
         return project
 

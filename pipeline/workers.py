@@ -88,6 +88,7 @@ class Search:
         for each in workers:
             if (error := each.exception()) and not isinstance(error, StopError):
                 raise error
+        self.stop.clear()  # what is asked of the study from now on may wait for its database again
         return study
 
     def beat(self, study: Study) -> None:

@@ -153,6 +153,8 @@ BREAKS = {
     "a study takes trials of other code": Break("pipeline/study.py", "bound.get(key) != ours.get(key)", "False", f"{SWEEP} -k another_space"),
     "data in a folder that DVC tracks change unseen": Break("pipeline/stale.py", "return inside(md5, inner, dep.md5) if inner.parts else md5", "return md5 if not inner.parts else dep.md5", "tests/test_stale.py -k folder_that"),
     "a sweep is bound to data that it does not run on": Break("mnist/commands/sweep.py", "*sorted(code), *data, *map(str, trackers)]", "*sorted(code)]", f"{SWEEP} -k data_that_are_not"),
+    "a database that is away at the end costs the report": Break("pipeline/workers.py", "        self.stop.clear()", "        pass", f"{SWEEP} -k just_then"),
+    "a half-edited params.yaml gets the best recipe": Break("mnist/commands/sweep.py", "    settings.check(yaml12.read(params.FILE))\n    content", "    content", f"{SWEEP} -k half_edited"),
     "an experiment of other code is a trial's result": Break("mnist/commands/trials.py", "self.other(made)\n", "None\n", f"{SWEEP} -k no_trials_result"),
     "two sweeps run in one folder": Break("pipeline/workers.py", "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", f"{SWEEP} -k two_sweeps"),
     "ranges are not held against the schema": Break("mnist/commands/space.py", "        settings.check(merged(tree,", "        (lambda *_: None)(merged(tree,", f"{SWEEP} -k what_a_file"),

@@ -24,7 +24,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
-from mnist.commands import space, trials
+from mnist.commands import found, space, trials
 from mnist.commands import sweep as command
 from pipeline import database, params, sandbox, study, workers, yaml12
 from pipeline.errors import InputError
@@ -336,6 +336,68 @@ def test_why_an_experiment_cannot_be_kept_is_said_as_it_is(project: Project) -> 
             InputError, match=r"^one-001-s1: git does not keep this experiment \(.*File exists.*\); put th"
         ):
             here.save("one-001-s1")
+
+
+def test_a_search_that_is_over_is_reported_though_its_database_is_away_just_then(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept(project)
+    monkeypatch.setattr(database, "AGAIN", 0.01)
+    url = f"sqlite:///{project.path}/sweeps/one.db"
+    holder = sqlite3.connect(project.path / "sweeps/one.db", isolation_level=None)
+    said = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "is away" in line:
+            holder.execute("ROLLBACK")
+
+    with contextlib.chdir(project.path):
+        kind = trainings(project)
+        given = command.study_of(kind)
+        here = study.Study(url, given, "here:/a", print, threading.Event())
+        while trial := here.claim():
+            here.parameters(trial)
+            trial.set_user_attr("seed 1", {"loss": 0.5})
+            here.tell(trial, 0.5)
+        content = (project.path / params.FILE).read_text()
+        search = workers.Search(given, kind, trials.STAGE, content, f"{url}?timeout=0.01", say)
+        done = search.run(1, print)
+        holder.execute("BEGIN EXCLUSIVE")
+        assert "best: trial 0, validation loss 0.5000" in found.report(done, kind)
+    assert [line.partition("(")[0] for line in said] == [
+        "the search's database is away ",
+        "the search's database is back",
+    ]
+
+
+def test_data_that_a_workers_checkout_cannot_have_are_an_error_in_a_line(project: Project) -> None:
+    (project.path / "data/own.dvc").write_text("outs: none\n")
+    project.succeed("git", "add", "data/own.dvc")
+    project.succeed("git", "commit", "-q", "-m", "damaged")
+    says = (
+        "^[0-9a-f]{12}: its data cannot be brought into a worker's checkout: .*own.*; see that `dvc checkout` does it"
+    )
+    with contextlib.chdir(project.path), pytest.raises(InputError, match=says) as caught:
+        made(project)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("half", ["train: [1", "train:", "train: {epochs: 1}"])
+def test_params_yaml_half_edited_meanwhile_is_refused_in_a_line_and_stays(
+    half: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params.FILE.write_text(half)
+    with pytest.raises(InputError, match=r"^params\.yaml[:,] ") as caught:
+        command.write({"train.epochs": 1}, Path("sweeps/one.yaml"))
+    assert "\n" not in str(caught.value)
+    assert params.FILE.read_text() == half
+    params.FILE.write_bytes(SHIPPED.read_bytes())
+    with pytest.raises(InputError, match=r"^sweeps/one\.yaml: train\.epochs: should be "):
+        command.write({"train.epochs": 0}, Path("sweeps/one.yaml"))
+    command.write({"train.epochs": 7}, Path("sweeps/one.yaml"))
+    assert yaml12.read(params.FILE)["train"]["epochs"] == 7
 
 
 @pytest.mark.slow

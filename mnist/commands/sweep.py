@@ -49,9 +49,16 @@ def sweep(
         found.picture(done, picture)
         print(f"{picture}: the search; `python -m mnist leaderboard` ranks its runs among all others")
         if apply and (best := found.best(done)):
-            content = params.edited(params.FILE.read_text("utf-8"), trainings.recipe(best.params), file)
-            files.replace(params.FILE, content)
+            write(trainings.recipe(best.params), file)
             print(f"{params.FILE}: the best recipe written; `dvc repro` runs it")
+
+
+def write(recipe: dict[str, Any], source: Path) -> None:
+    """Write values into params.yaml, which hours may have changed. Raises InputError if it would not be valid."""
+    settings.check(yaml12.read(params.FILE))
+    content = params.edited(params.FILE.read_text("utf-8"), recipe, source)
+    settings.check(yaml12.parse(content, source), source)
+    files.replace(params.FILE, content)
 
 
 def study_of(trainings: trials.Trainings) -> "study.Settings":
