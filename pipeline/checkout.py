@@ -92,13 +92,13 @@ def link(source: Path, target: Path) -> None:
             place.symlink_to(file.resolve())
 
 
-def configure(name: str, folder: Path, project: Path, cache: Path | None = None) -> None:
-    """Give a checkout of a revision a cache of its own, or the one that is named."""
+def configure(name: str, folder: Path, project: Path, cache: Path | None = None) -> Path:
+    """Give a checkout of a revision a cache of its own, or the one that is named; returns where DVC begins there."""
     for parent in [project, *project.parents]:
         if (parent / ".dvc").is_dir():
             settings = parent / ".dvc/config.local"
             settings.write_text(SETTINGS.format(cache or parent.resolve() / ".dvc/cache"), "utf-8")
-            return
+            return parent
         if parent == folder:
             break
     raise InputError(f"{name}: git has no folder .dvc of it, so DVC cannot run it; commit that")

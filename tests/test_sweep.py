@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 
 from mnist.commands import found, space, trials
 from mnist.commands import sweep as command
-from pipeline import database, params, sandbox, study, workers, yaml12
+from pipeline import database, files, params, sandbox, study, workers, yaml12
 from pipeline.errors import InputError
 from tests.conftest import PATIENCE, SHIPPED, Project, commit
 
@@ -398,6 +398,32 @@ def test_params_yaml_half_edited_meanwhile_is_refused_in_a_line_and_stays(
         command.write({"train.epochs": 0}, Path("sweeps/one.yaml"))
     command.write({"train.epochs": 7}, Path("sweeps/one.yaml"))
     assert yaml12.read(params.FILE)["train"]["epochs"] == 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dvc", [".", "project"])
+def test_in_a_larger_repository_a_worker_shares_states_and_clears_what_a_kill_has_locked(
+    dvc: str, fresh: Project, tmp_path: Path
+) -> None:
+    outer = Project(tmp_path / "outer")
+    shutil.copytree(fresh.path, outer.path / "project", ignore=shutil.ignore_patterns(".git"))
+    outer.succeed("git", "init", "-q", "-b", "main")
+    outer.succeed("git", "config", "user.name", "test")
+    outer.succeed("git", "config", "user.email", "test@example.org")
+    if dvc == ".":
+        shutil.move(outer.path / "project/.dvc", outer.path)
+        shutil.copy(outer.path / "project/.dvcignore", outer.path)
+    commit(outer, "a project in a folder")
+    with contextlib.chdir(outer.path / "project"):
+        place = files.temporary() / "sweep/worker0"
+        for _ in range(2):  # made, and found again
+            content = params.FILE.read_text()
+            here = sandbox.Sandbox(place, outer.succeed("git", "rev-parse", "HEAD").strip(), trials.STAGE, content)
+            locks = here.folder / dvc / ".dvc/tmp"
+            locks.mkdir(exist_ok=True)
+            (locks / "rwlock").write_text("half")
+            assert here.run({"train.epochs": 1}, lambda: False).whole
+    assert [path.is_dir() for path in (outer.path / dvc).glob(".resume/*") if len(path.name) == 64] == [True]
 
 
 @pytest.mark.slow
