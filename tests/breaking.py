@@ -157,6 +157,7 @@ BREAKS = {
     "a half-edited params.yaml gets the best recipe": Break("mnist/commands/sweep.py", "    settings.check(yaml12.read(params.FILE))\n    content", "    content", f"{SWEEP} -k half_edited"),
     "workers of a larger repository's folder share no states": Break("pipeline/sandbox.py", '(root / ".resume")', '(self.project / ".resume")', f"{SWEEP} -k larger_repository"),
     "what a kill has locked in a folder stays locked": Break("pipeline/sandbox.py", 'self.root / ".dvc/tmp" / note', 'self.folder / ".dvc/tmp" / note', f"{SWEEP} -k larger_repository"),
+    "signs of life end unseen": Break("pipeline/workers.py", " and not beat.done():", ":", f"{SWEEP} -k sign_of_life"),
     "an experiment of other code is a trial's result": Break("mnist/commands/trials.py", "self.other(made)\n", "None\n", f"{SWEEP} -k no_trials_result"),
     "two sweeps run in one folder": Break("pipeline/workers.py", "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", f"{SWEEP} -k two_sweeps"),
     "ranges are not held against the schema": Break("mnist/commands/space.py", "        settings.check(merged(tree,", "        (lambda *_: None)(merged(tree,", f"{SWEEP} -k what_a_file"),

@@ -371,6 +371,40 @@ def test_a_search_that_is_over_is_reported_though_its_database_is_away_just_then
     ]
 
 
+def test_a_trial_that_diverged_is_not_counted_as_pruned(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text(SHORT)
+    tree = yaml12.read(SHIPPED)
+    here = opened(tmp_path / "a.db")
+    for attribute, value in (("failed", None), ("pruned", None), ("seed 1", 0.5)):
+        trial = here.claim()
+        assert trial
+        here.parameters(trial)
+        trial.set_user_attr(attribute, {"loss": value})
+        here.tell(trial, value)
+    lines = found.report(here, trials.Trainings(space.read(path, tree), tree))
+    assert lines[0].startswith("3 trials, 1 of them pruned, 1 diverged; all runs together took")
+
+
+def test_a_search_that_can_show_no_sign_of_life_ends_with_the_reason(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept(project, SHORT.replace("trials: 2", "trials: 1").replace("epochs: 1", "epochs: 50"))
+    monkeypatch.setattr(workers, "BEAT", 0.01)
+    with contextlib.chdir(project.path):
+        kind = trainings(project)
+        given = command.study_of(kind)
+        opened(Path("sweeps/one.db"), given=given)
+        with contextlib.closing(sqlite3.connect("sweeps/one.db")) as holder:
+            fails = "SELECT zeroblob(2000000000)"  # more than SQLite can have
+            when = "BEFORE INSERT ON trial_user_attributes WHEN NEW.key = 'beats'"
+            holder.execute(f"CREATE TRIGGER none {when} BEGIN {fails}; END")
+        search = workers.Search(given, kind, trials.STAGE, params.FILE.read_text(), "sqlite:///sweeps/one.db", print)
+        with pytest.raises(InputError, match=r"^the search's database: .*string or blob too big; see its log$"):
+            search.run(1, print)
+    assert names(project) == []
+
+
 def test_data_that_a_workers_checkout_cannot_have_are_an_error_in_a_line(project: Project) -> None:
     (project.path / "data/own.dvc").write_text("outs: none\n")
     project.succeed("git", "add", "data/own.dvc")
