@@ -198,7 +198,7 @@ BREAKS = {
     "what is fetched is made smaller in silence": Break("stages/download.py", "if self.download and getattr", "if not self.download and getattr", "tests/test_bad_input.py -k 'harmed and fetched'"),
     "the page makes colours grey": Break("mnist/commands/page/draw.js", "value.length ? value :", "value.length ? [value[0], value[0], value[0]] :", "tests/test_colour.py -k page_shows"),
     "a report of colours is grey": Break("mnist/plots.py", "axes.imshow(image,", "axes.imshow(image if image.ndim == 2 else image.mean(2),", "tests/test_colour.py -k report_shows"),
-    "workers lack the file to start from": Break("pipeline/sandbox.py", 'if any(path.is_file() for path in project.rglob("*.dvc")):', "if not project:", "tests/test_start.py -k goes_on_when_killed"),
+    "workers lack the file to start from": Break("pipeline/sandbox.py", 'if any(path.is_file() for path in self.project.rglob("*.dvc")):', "if False:", "tests/test_start.py -k goes_on_when_killed"),
     "fine-tuning goes on with other chance": Break("pipeline/resume.py", RNG, "", "tests/test_start.py -k goes_on_when_killed"),
     "a model of colours sees greys": Break("mnist/models.py", "pixels.movedim(3, 1)", "pixels.float().mean(3, True).expand(-1, -1, -1, 3).movedim(3, 1)", "tests/test_colour.py -k tells_apart"),
     "a full disk is not said to be one": Break("pipeline/stage.py", 'error.filename or f"{name}, reading or writing"', "error.filename", f"{INTERRUPTIONS} -k fills_up"),
