@@ -159,6 +159,10 @@ class Sandbox:
         message = f"dvc: commit experiment {name}"
         commit = git.run("commit-tree", "-p", self.commit, "-m", message, tree).strip()
         reference = REF.format(self.commit[:2], self.commit[2:], name)
+        if instead and git.execute("show-ref", "--verify", "--quiet", reference).returncode:  # it began elsewhere
+            old = ["--format=%(refname)", f"--points-at={instead}", REF.format("*", "*", name)]
+            git.run("update-ref", "-d", git.run("for-each-ref", *old).strip(), instead)
+            instead = ""
         done = git.execute("update-ref", reference, commit, instead or "0" * len(commit))
         if done.returncode and git.experiments().get(name, instead) != instead:
             raise InputError(f"{name}: another experiment has this name by now; `dvc exp remove {name}`")

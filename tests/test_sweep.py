@@ -434,6 +434,15 @@ def test_params_yaml_half_edited_meanwhile_is_refused_in_a_line_and_stays(
     assert yaml12.read(params.FILE)["train"]["epochs"] == 7
 
 
+def test_a_damaged_experiment_that_began_with_another_commit_is_replaced(project: Project) -> None:
+    with contextlib.chdir(project.path):
+        before = made(project).save("one-000-s1")
+        project.succeed("git", "commit", "-q", "--allow-empty", "-m", "another")
+        again = made(project).save("one-000-s1", before)
+    refs = project.succeed("git", "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps").split()
+    assert refs == [f"refs/exps/{base(project)}/one-000-s1", again]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dvc", [".", "project"])
 def test_in_a_larger_repository_a_worker_shares_states_and_clears_what_a_kill_has_locked(
