@@ -41,8 +41,8 @@ def bring(revision: Revision, folder: Path, project: Path) -> None:
                 f"{revision.name}: its data, {path}, lie outside of the repository; a run from an absolute path can be "
                 "proved"
             )
-        within = [each for each in [target, *target.parents] if each.is_relative_to(folder.resolve())]
-        if tracked := next((each for each in within if beside(each).is_file()), None):
+        within = [each for each in lock.trackers(target) if each.is_relative_to(folder.resolve())]
+        if tracked := next((each for each in within if each.is_file()), None):
             pull(revision, tracked)
         elif Path(path).exists():  # of this folder alone: if they are others by now, their MD5 is another
             link(Path(path), target)
@@ -50,14 +50,9 @@ def bring(revision: Revision, folder: Path, project: Path) -> None:
             raise InputError(f"{revision.name}: its data, {path}, are neither in git nor in DVC nor here")
 
 
-def beside(path: Path) -> Path:
-    """The file by which DVC tracks data."""
-    return path.with_name(f"{path.name}.dvc")
-
-
-def pull(revision: Revision, path: Path) -> None:
+def pull(revision: Revision, tracked: Path) -> None:
     """Bring data that DVC tracks by a file beside them, from the cache or else the remote."""
-    tracked = beside(path)
+    path = tracked.with_suffix("")
     md5 = str(lock.parse_tracked(tracked.read_bytes(), f"{revision.name}: {tracked.name}"))
     tracked.unlink()  # DVC would look for them in the cache of the checkout
     # what is lost shows in many ways, by what kind of storage lost what
@@ -97,13 +92,13 @@ def link(source: Path, target: Path) -> None:
             place.symlink_to(file.resolve())
 
 
-def configure(name: str, folder: Path, project: Path, cache: Path | None = None) -> None:
-    """Give a checkout of a revision a cache of its own, or the one that is named."""
+def configure(name: str, folder: Path, project: Path, cache: Path | None = None) -> Path:
+    """Give a checkout of a revision a cache of its own, or the one that is named; returns where DVC begins there."""
     for parent in [project, *project.parents]:
         if (parent / ".dvc").is_dir():
             settings = parent / ".dvc/config.local"
             settings.write_text(SETTINGS.format(cache or parent.resolve() / ".dvc/cache"), "utf-8")
-            return
+            return parent
         if parent == folder:
             break
     raise InputError(f"{name}: git has no folder .dvc of it, so DVC cannot run it; commit that")

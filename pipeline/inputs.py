@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import definition, lock
+from pipeline import definition, lock, verify
 from pipeline.errors import InputError
 
 COMPILED = "__pycache__"  # what Python keeps of modules, which .dvcignore names
@@ -90,6 +90,14 @@ def note(stage: str, tree: dict[str, Any], known: dict[str, Version]) -> Inputs:
     """
     values, deps = definition.declared(stage, definition.stage(stage), tree)
     return Inputs(values, deps, {name: version for path in deps for name, version in versions(Path(path), known)})
+
+
+def digests(paths: list[str]) -> dict[str, str]:
+    """The MD5 that DVC knows each file or folder by, as it is now, less what .dvcignore names. Raises InputError."""
+    found = {name: version for path in paths for name, version in versions(Path(path), {})}
+    with verify.repository() as repo:
+        kept = {name: version for name, version in found.items() if not repo.dvcignore.is_ignored_file(name)}
+    return Inputs({}, paths, kept).digests
 
 
 def versions(path: Path, known: dict[str, Version]) -> list[tuple[str, Version]]:

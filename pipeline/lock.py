@@ -38,12 +38,16 @@ class Stage(BaseModel):
     outs: list[Entry] = []
 
     @property
-    def key(self) -> str:
-        """A hash of the stage's inputs."""
-        values = {
+    def values(self) -> dict[str, Any]:
+        """The stage's parameters by file and key, as `definition.declared` has them."""
+        return {
             f"{file}: {key}": value for file, keys in self.params.items() for key, value in params.flat(keys).items()
         }
-        return key(values, {dep.path: dep.md5 for dep in self.deps})
+
+    @property
+    def key(self) -> str:
+        """A hash of the stage's inputs."""
+        return key(self.values, {dep.path: dep.md5 for dep in self.deps})
 
 
 class Lock(BaseModel):
@@ -144,6 +148,11 @@ def parse(content: bytes, place: object = FILE) -> Lock:
         raise
     except (InputError, ValidationError) as error:
         raise InputError(f"{place}: not whole, as when DVC was killed while it wrote it; {remedy}") from error
+
+
+def trackers(path: Path) -> list[Path]:
+    """The `.dvc` files by which DVC may track data: of themselves, or else of a folder that they lie in."""
+    return [each.with_name(f"{each.name}.dvc") for each in [path, *path.parents] if each.name not in ("", "..")]
 
 
 def parse_tracked(content: bytes, place: str) -> str | None:

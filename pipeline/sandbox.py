@@ -44,25 +44,34 @@ class Sandbox:
         self.target = target
         self.content = content  # of params.yaml
         self.stages = definition.behind(target)
-        self.project = self.make()
+        self.project = self.folder / git.run("rev-parse", "--show-prefix").strip()
+        self.root = self.make()
 
     def make(self) -> Path:
-        """Make the folder, unless it is there already; returns where the project is in it."""
+        """Make the folder, unless it is there already; returns where DVC's repository begins in it."""
         done = self.folder / ".made"
-        prefix = git.run("rev-parse", "--show-prefix").strip()
-        if done.is_file() and done.read_text() == self.commit:
-            return self.folder / prefix
-        files.remove(self.folder)
-        self.folder.mkdir(parents=True)
-        project = git.check_out(self.commit, self.folder)
-        checkout.configure(self.commit[:12], self.folder, project, verify.cache().parents[1].resolve())
-        states = Path(".resume").resolve()
+        known = done.is_file() and done.read_text() == self.commit
+        if not known:
+            files.remove(self.folder)
+            self.folder.mkdir(parents=True)
+            git.check_out(self.commit, self.folder)
+        cache = verify.cache().parents[1].resolve()
+        root = checkout.configure(self.commit[:12], self.folder, self.project, cache)
+        if known:
+            return root
+        states = files.temporary().parents[1].resolve() / ".resume"  # as `pipeline.resume` has it
         states.mkdir(exist_ok=True)
-        (project / ".resume").symlink_to(states)
-        if any(path.is_file() for path in project.rglob("*.dvc")):  # data that git does not have
-            self.wait(self.start(project, "checkout", "--quiet", "--allow-missing"), lambda: False)
+        (root / ".resume").symlink_to(states)
+        if any(path.is_file() for path in self.project.rglob("*.dvc")):  # data that git does not have
+            try:
+                self.wait(self.start("checkout", "--allow-missing"), lambda: False)
+            except StageError as failure:
+                raise InputError(
+                    f"{self.commit[:12]}: its data cannot be brought into a worker's checkout: {failure}; see that "
+                    "`dvc checkout` does it here, and commit what that takes"
+                ) from failure
         done.write_text(self.commit)
-        return project
+        return root
 
     def run(self, values: dict[str, Any], enough: Callable[[], bool]) -> Cost:
         """Run the stage with these values of params.yaml, until `enough` says to kill it.
@@ -70,7 +79,7 @@ class Sandbox:
         Raises StageError, in the stage's own words, if it fails.
         """
         self.reset(values)
-        return self.wait(self.start(self.project, "repro", self.target), enough)
+        return self.wait(self.start("repro", self.target), enough)
 
     def reset(self, values: dict[str, Any]) -> None:
         """Bring the checkout to where a run begins: nothing of the last one, nor of what a kill has left half."""
@@ -86,9 +95,9 @@ class Sandbox:
             for path in definition.outputs(entry).keys() - kept_outputs:
                 files.remove(self.project / path)
         for note in ("rwlock", "rwlock.lock", "lock"):
-            files.remove(self.folder / ".dvc/tmp" / note)
+            files.remove(self.root / ".dvc/tmp" / note)
 
-    def start(self, project: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start DVC with this interpreter; it ends with this process."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
         environment = {
@@ -98,8 +107,9 @@ class Sandbox:
         }
         with (self.folder / ".log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "pipeline.child", str(os.getpid()), *arguments], cwd=project, env=environment,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                [sys.executable, "-m", "pipeline.child", str(os.getpid()), *arguments],
+                cwd=self.project, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True,
             )  # fmt: skip
 
     def wait(self, process: subprocess.Popen[bytes], enough: Callable[[], bool]) -> Cost:
@@ -149,8 +159,18 @@ class Sandbox:
         message = f"dvc: commit experiment {name}"
         commit = git.run("commit-tree", "-p", self.commit, "-m", message, tree).strip()
         reference = REF.format(self.commit[:2], self.commit[2:], name)
-        if git.execute("update-ref", reference, commit, instead or "0" * len(commit)).returncode:
+        if instead and git.execute("show-ref", "--verify", "--quiet", reference).returncode:  # it began elsewhere
+            old = ["--format=%(refname)", f"--points-at={instead}", REF.format("*", "*", name)]
+            git.run("update-ref", "-d", git.run("for-each-ref", *old).strip(), instead)
+            instead = ""
+        done = git.execute("update-ref", reference, commit, instead or "0" * len(commit))
+        if done.returncode and git.experiments().get(name, instead) != instead:
             raise InputError(f"{name}: another experiment has this name by now; `dvc exp remove {name}`")
+        if done.returncode:
+            reason = " ".join(done.stderr.decode(errors="replace").split())
+            raise InputError(
+                f"{name}: git does not keep this experiment ({reason}); put that right, and run this again"
+            )
         return commit
 
 

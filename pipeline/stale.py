@@ -1,6 +1,7 @@
 """What makes results out of date: what `dvc.lock` records that is other by now, and what it alone does not show."""
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,8 @@ def changed(revision: "Revision", output: str) -> Iterator[str]:
     stages, given = revision.lock.behind(output), revision.lock.given(output)
     files = [file for stage in stages.values() for file in stage.params]
     files += [path for path in given if ".." not in Path(path).parts]  # beyond its repository git reads none
-    revision.look_up([str(definition.FILE), *files, *(f"{path}.dvc" for path in files)])
+    tracked = [str(tracker) for path in files for tracker in lock.trackers(Path(path))]
+    revision.look_up(list(dict.fromkeys([str(definition.FILE), *files, *tracked])))
     defined = revision.parsed(definition.FILE, yaml12.parse)
     for name, stage in stages.items():
         for file, values in stage.params.items():
@@ -43,9 +45,11 @@ def digest(revision: "Revision", dep: lock.Entry) -> str | None:
         return lock.digest(content)
     if dep.path.endswith(".py"):
         return None
-    tracked = Path(f"{dep.path}.dvc")
-    if revision.in_git(str(tracked)) is not None:
-        return revision.parsed(tracked, lock.parse_tracked)
+    for tracked in lock.trackers(Path(dep.path)):
+        if revision.in_git(str(tracked)) is not None:
+            md5 = revision.parsed(tracked, lock.parse_tracked)
+            inner = Path(dep.path).relative_to(tracked.with_suffix(""))
+            return inside(md5, inner, dep.md5) if inner.parts else md5
     files = git.below(revision.commit, dep.path) if revision.commit else {}
     found = {path: lock.digest(content) for path, content in files.items()}
     whole = has_all(files, dep) or (revision.commit and definition.is_code(dep.path))
@@ -58,6 +62,16 @@ def digest(revision: "Revision", dep: lock.Entry) -> str | None:
 def has_all(files: dict[str, bytes], dep: lock.Entry) -> bool:
     """Whether git has as many files of a folder as there were when it was read."""
     return len(files) >= max(dep.nfiles, 1)
+
+
+def inside(md5: str | None, inner: Path, recorded: str) -> str:
+    """The MD5 of what lies in a folder that DVC tracks; as recorded where the cache has no listing of it: who knows."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # lost, or damaged
+        listing = json.loads(verify.cached(str(md5)).read_bytes())
+        found = {Path(entry["relpath"]): str(entry["md5"]) for entry in listing}
+        below = {path.relative_to(inner).as_posix(): md5 for path, md5 in found.items() if path.is_relative_to(inner)}
+        return found.get(inner) or lock.digest_of_folder(below)
+    return recorded
 
 
 def redefined(entry: Any, stage: lock.Stage, tree: dict[str, Any]) -> Iterator[str]:

@@ -79,15 +79,16 @@ class Search:
         with ThreadPoolExecutor(count + 1) as pool:
             try:
                 workers = [pool.submit(self.work, study, commit, number, done) for number in range(count)]
-                pool.submit(self.beat, study)
-                while len(ended) < count and not any(each.exception() for each in ended):
+                beat = pool.submit(self.beat, study)
+                while len(ended) < count and not any(each.exception() for each in ended) and not beat.done():
                     # in slices, as a signal is only seen in between
                     ended = list(wait(workers, timeout=1, return_when=FIRST_EXCEPTION).done)
             finally:
                 self.stop.set()
-        for each in workers:
+        for each in [*workers, beat]:
             if (error := each.exception()) and not isinstance(error, StopError):
                 raise error
+        self.stop.clear()  # what is asked of the study from now on may wait for its database again
         return study
 
     def beat(self, study: Study) -> None:

@@ -1,11 +1,16 @@
 """Results older than what made them, where `dvc status` says nothing of it, or the same of those that are current."""
 
+import contextlib
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline import lock, stale
+from mnist.commands.check import untracked
+from pipeline import inputs, lock, stale, verify
+from pipeline.revisions import Revision
 from tests.conftest import Project, commit
 from tests.test_compare import refused
 
@@ -163,3 +168,28 @@ def test_results_of_a_frozen_stage_are_no_run_of_data_made_again_before_it(proje
     assert done.stdout == ranked
     head = project.succeed("git", "rev-parse", "HEAD")[:7]
     assert done.stderr == f"{head}: data/normalised was made again after what was made from it; left out\n"
+
+
+def test_data_in_a_folder_that_dvc_tracks_are_seen_to_change_from_commit_to_commit(project: Project) -> None:
+    names = ["data/own/letters", "data/own/letters/train-labels-idx1-ubyte"]
+    shutil.copytree(project.path / "data/small", project.path / names[0])
+    (project.path / "data/own/other").write_text("not read")
+    found = []
+    with contextlib.chdir(project.path):
+        for end in ("", "\1"):
+            with Path(names[1]).open("a") as file:
+                file.write(end)
+            project.succeed("dvc", "add", "-q", "data/own")
+            commit(project, "data in a folder that DVC tracks")
+            assert [untracked(name) for name in names] == [None, None]
+            found.append([lock.Entry(path=path, md5=md5) for path, md5 in inputs.digests(names).items()])
+        for name, here in {"HEAD~1": found[0], "HEAD": found[1]}.items():
+            revision = Revision(name)
+            for recorded in found:
+                assert [stale.digest(revision, entry) for entry in recorded] == [entry.md5 for entry in here]
+        listing = verify.cached(str(lock.parse_tracked(Path("data/own.dvc").read_bytes(), "own")))
+        listing.unlink()
+        assert [stale.digest(revision, entry) for entry in found[0]] == [entry.md5 for entry in found[0]], "who knows"
+        Path("data/own.dvc").rename("data/own/letters.dvc")
+        project.succeed("git", "rm", "-q", "--cached", "data/own.dvc")
+        assert untracked(names[1]) == "commit data/own/letters.dvc"

@@ -24,9 +24,9 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
-from mnist.commands import space, trials
+from mnist.commands import found, space, trials
 from mnist.commands import sweep as command
-from pipeline import database, params, study, workers, yaml12
+from pipeline import database, files, params, sandbox, study, workers, yaml12
 from pipeline.errors import InputError
 from tests.conftest import PATIENCE, SHIPPED, Project, commit
 
@@ -61,6 +61,7 @@ POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         ("{train.epochs: 1}", "[train.epochs]", r"fixed: should be keys of params\.yaml, not a list"),
         ("seeds: [1, 2]", "seeds: [1, 1]", r"sweep\.seeds: 1 comes twice, and would count twice; remove one"),
         ("seeds: [1, 2]", "seeds: []", r"sweep\.seeds: should "),
+        ("{trials: 2", "{name: one two, trials: 2", r"sweep\.name: should be up to 60 letters, digits, - and _, not 'one two'; give"),
         ("trials: 2", "trials: 0", r"sweep\.trials: should be greater than or equal to 1, not 0"),
         ("trials: 2", "trails: 2", r"sweep\.trails: unknown key; did you mean trials\?"),
         ("sampler: tpe", "sampler: tp", r"sweep\.sampler: should be 'tpe' or 'random', not 'tp'; did you mean tpe\?"),
@@ -94,6 +95,16 @@ def test_without_validation_images_or_a_file_there_is_nothing_to_choose_by(tmp_p
         space.read(path, tree)
     with pytest.raises(InputError, match=r"tow\.yaml: no such file; did you mean .*one\.yaml\?"):
         space.read(tmp_path / "tow.yaml", tree)
+
+
+def test_a_file_whose_name_is_no_experiments_needs_another_name_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "one (copy).yaml"
+    path.write_text(FILE)
+    says = r"copy\)\.yaml: sweep\.name: should be .*, not 'one \(copy\)', as the file is called; give it such a name$"
+    with pytest.raises(InputError, match=says):
+        space.read(path, yaml12.read(SHIPPED))
+    path.write_text(FILE.replace("{trials", f"{{name: {'a' * 60}, trials"))
+    assert space.read(path, yaml12.read(SHIPPED)).name == "a" * 60
 
 
 def test_numbers_are_rounded_within_their_range() -> None:
@@ -278,6 +289,186 @@ def names(project: Project) -> list[str]:
     return sorted(project.succeed("git", "for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps").split())
 
 
+def test_data_that_are_not_as_committed_are_refused_before_anything_runs(fresh: Project) -> None:
+    def ready(path: str, says: str = "") -> None:
+        with contextlib.chdir(fresh.path), pytest.raises(InputError, match=says) if says else contextlib.nullcontext():
+            command.check_committed(yaml12.parse(SHIPPED.read_bytes().replace(b"data/mnist", path.encode()), path))
+
+    labels = "data/small/train-labels-idx1-ubyte"
+    letters = shutil.copytree(fresh.path / "data/small", fresh.path / "data/own/letters")
+    ready("data/small")
+    (fresh.path / labels).write_text("another")
+    ready("data/small", f"^{labels}: not as committed, and a sweep runs what is; commit it, or take it back$")
+    fresh.succeed("git", "checkout", "-q", labels)
+    (fresh.path / "data/small/note").write_text("new")
+    ready("data/small", "^data/small/note: not as committed")
+    ready("data/own/letters", "^data/own/letters: the sweep's workers do not find it; `dvc add data/own/letters`")
+    fresh.succeed("dvc", "add", "-q", "data/own")
+    ready("data/own/letters", r"^data/own/letters: the sweep's workers do not find it; commit data/own\.dvc$")
+    commit(fresh, "data that DVC tracks")
+    ready("data/own/letters")
+    (letters / "train-labels-idx1-ubyte").write_text("another")
+    ready(
+        "data/own/letters", r"^data/own: not as data/own\.dvc has it, .*; `dvc add data/own` and commit that, or `dvc "
+    )
+    fresh.succeed("dvc", "add", "-q", "data/own")
+    ready("data/own/letters", r"^data/own\.dvc: not as committed")
+
+
+def made(project: Project) -> sandbox.Sandbox:
+    """The checkout of a worker of a sweep in a project."""
+    commit = project.succeed("git", "rev-parse", "HEAD").strip()
+    place = project.path / ".dvc/tmp/sweep/worker0"
+    return sandbox.Sandbox(place, commit, trials.STAGE, (project.path / params.FILE).read_text())
+
+
+def test_why_an_experiment_cannot_be_kept_is_said_as_it_is(project: Project) -> None:
+    with contextlib.chdir(project.path):
+        here = made(project)
+        first = here.save("one-000-s1")
+        with pytest.raises(InputError, match=r"^one-000-s1: another experiment has this name by now; `dvc"):
+            here.save("one-000-s1")
+        assert here.save("one-000-s1", first) in project.succeed(
+            "git", "rev-parse", f"refs/exps/{base(project)}/one-000-s1"
+        )
+        Path(f".git/refs/exps/{base(project)}/one-001-s1.lock").touch()
+        with pytest.raises(
+            InputError, match=r"^one-001-s1: git does not keep this experiment \(.*File exists.*\); put th"
+        ):
+            here.save("one-001-s1")
+
+
+def test_a_search_that_is_over_is_reported_though_its_database_is_away_just_then(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept(project)
+    monkeypatch.setattr(database, "AGAIN", 0.01)
+    url = f"sqlite:///{project.path}/sweeps/one.db"
+    holder = sqlite3.connect(project.path / "sweeps/one.db", isolation_level=None)
+    said = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "is away" in line:
+            holder.execute("ROLLBACK")
+
+    with contextlib.chdir(project.path):
+        kind = trainings(project)
+        given = command.study_of(kind)
+        here = study.Study(url, given, "here:/a", print, threading.Event())
+        while trial := here.claim():
+            here.parameters(trial)
+            trial.set_user_attr("seed 1", {"loss": 0.5})
+            here.tell(trial, 0.5)
+        content = (project.path / params.FILE).read_text()
+        search = workers.Search(given, kind, trials.STAGE, content, f"{url}?timeout=0.01", say)
+        done = search.run(1, print)
+        holder.execute("BEGIN EXCLUSIVE")
+        assert "best: trial 0, validation loss 0.5000" in found.report(done, kind)
+    assert [line.partition("(")[0] for line in said] == [
+        "the search's database is away ",
+        "the search's database is back",
+    ]
+
+
+def test_a_trial_that_diverged_is_not_counted_as_pruned(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text(SHORT)
+    tree = yaml12.read(SHIPPED)
+    here = opened(tmp_path / "a.db")
+    for attribute, value in (("failed", None), ("pruned", None), ("seed 1", 0.5)):
+        trial = here.claim()
+        assert trial
+        here.parameters(trial)
+        trial.set_user_attr(attribute, {"loss": value})
+        here.tell(trial, value)
+    lines = found.report(here, trials.Trainings(space.read(path, tree), tree))
+    assert lines[0].startswith("3 trials, 1 of them pruned, 1 diverged; all runs together took")
+
+
+def test_a_search_that_can_show_no_sign_of_life_ends_with_the_reason(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept(project, SHORT.replace("trials: 2", "trials: 1").replace("epochs: 1", "epochs: 50"))
+    monkeypatch.setattr(workers, "BEAT", 0.01)
+    with contextlib.chdir(project.path):
+        kind = trainings(project)
+        given = command.study_of(kind)
+        opened(Path("sweeps/one.db"), given=given)
+        with contextlib.closing(sqlite3.connect("sweeps/one.db")) as holder:
+            fails = "SELECT zeroblob(2000000000)"  # more than SQLite can have
+            when = "BEFORE INSERT ON trial_user_attributes WHEN NEW.key = 'beats'"
+            holder.execute(f"CREATE TRIGGER none {when} BEGIN {fails}; END")
+        search = workers.Search(given, kind, trials.STAGE, params.FILE.read_text(), "sqlite:///sweeps/one.db", print)
+        with pytest.raises(InputError, match=r"^the search's database: .*string or blob too big; see its log$"):
+            search.run(1, print)
+    assert names(project) == []
+
+
+def test_data_that_a_workers_checkout_cannot_have_are_an_error_in_a_line(project: Project) -> None:
+    (project.path / "data/own.dvc").write_text("outs: none\n")
+    project.succeed("git", "add", "data/own.dvc")
+    project.succeed("git", "commit", "-q", "-m", "damaged")
+    says = (
+        "^[0-9a-f]{12}: its data cannot be brought into a worker's checkout: .*own.*; see that `dvc checkout` does it"
+    )
+    with contextlib.chdir(project.path), pytest.raises(InputError, match=says) as caught:
+        made(project)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("half", ["train: [1", "train:", "train: {epochs: 1}"])
+def test_params_yaml_half_edited_meanwhile_is_refused_in_a_line_and_stays(
+    half: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params.FILE.write_text(half)
+    with pytest.raises(InputError, match=r"^params\.yaml[:,] ") as caught:
+        command.write({"train.epochs": 1}, Path("sweeps/one.yaml"))
+    assert "\n" not in str(caught.value)
+    assert params.FILE.read_text() == half
+    params.FILE.write_bytes(SHIPPED.read_bytes())
+    with pytest.raises(InputError, match=r"^sweeps/one\.yaml: train\.epochs: should be "):
+        command.write({"train.epochs": 0}, Path("sweeps/one.yaml"))
+    command.write({"train.epochs": 7}, Path("sweeps/one.yaml"))
+    assert yaml12.read(params.FILE)["train"]["epochs"] == 7
+
+
+def test_a_damaged_experiment_that_began_with_another_commit_is_replaced(project: Project) -> None:
+    with contextlib.chdir(project.path):
+        before = made(project).save("one-000-s1")
+        project.succeed("git", "commit", "-q", "--allow-empty", "-m", "another")
+        again = made(project).save("one-000-s1", before)
+    refs = project.succeed("git", "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps").split()
+    assert refs == [f"refs/exps/{base(project)}/one-000-s1", again]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dvc", [".", "project"])
+def test_in_a_larger_repository_a_worker_shares_states_and_clears_what_a_kill_has_locked(
+    dvc: str, fresh: Project, tmp_path: Path
+) -> None:
+    outer = Project(tmp_path / "outer")
+    shutil.copytree(fresh.path, outer.path / "project", ignore=shutil.ignore_patterns(".git"))
+    outer.succeed("git", "init", "-q", "-b", "main")
+    outer.succeed("git", "config", "user.name", "test")
+    outer.succeed("git", "config", "user.email", "test@example.org")
+    if dvc == ".":
+        shutil.move(outer.path / "project/.dvc", outer.path)
+        shutil.copy(outer.path / "project/.dvcignore", outer.path)
+    commit(outer, "a project in a folder")
+    with contextlib.chdir(outer.path / "project"):
+        place = files.temporary() / "sweep/worker0"
+        for _ in range(2):  # made, and found again
+            content = params.FILE.read_text()
+            here = sandbox.Sandbox(place, outer.succeed("git", "rev-parse", "HEAD").strip(), trials.STAGE, content)
+            locks = here.folder / dvc / ".dvc/tmp"
+            locks.mkdir(exist_ok=True)
+            (locks / "rwlock").write_text("half")
+            assert here.run({"train.epochs": 1}, lambda: False).whole
+    assert [path.is_dir() for path in (outer.path / dvc).glob(".resume/*") if len(path.name) == 64] == [True]
+
+
 @pytest.mark.slow
 def test_code_that_is_not_committed_and_data_that_workers_lack_are_refused(project: Project) -> None:
     swept(project)
@@ -350,13 +541,47 @@ def spoil(project: Project, name: str) -> None:
     project.succeed("git", "checkout", "-q", "main")
 
 
+CHANGES = {
+    "mnist/models.py": ("mnist/models.py", "\n\n", "\n\n\n"),
+    "data/small": ("data/small/train-labels-idx1-ubyte", "\0", "\1"),
+    "pyproject.toml: project.optional-dependencies.numbers": (
+        "pyproject.toml",
+        '"safetensors==',
+        '"zstd", "safetensors==',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_an_experiment_of_other_code_data_or_libraries_is_no_trials_result(what: str, project: Project) -> None:
+    ran = project.succeed("git", "rev-parse", "HEAD").strip()
+    project.succeed("git", "update-ref", f"refs/exps/{base(project)}/one-000-s1", ran)
+    swept(project)
+    (project.path / "data/small/.not.partial").write_text("ignored, as .dvcignore says")
+    with contextlib.chdir(project.path):
+        assert (trainings(project).read(ran, {}) or {}).keys() == {"accuracy", "loss"}
+        file, old, new = CHANGES[what]
+        content = Path(file).read_bytes()
+        Path(file).write_bytes(content.replace(old.encode(), new.encode(), 1))
+        says = (
+            f"^one-000-s1: an experiment of this name was run with another {re.escape(what)}, as by a sweep whose study"
+        )
+        with pytest.raises(InputError, match=says):
+            trainings(project).read(ran, {})
+
+
+def trainings(project: Project) -> trials.Trainings:
+    """The trainings of a project's sweep, as they are told when it begins."""
+    tree = yaml12.read(project.path / params.FILE)
+    return trials.Trainings(space.read(Path("sweeps/one.yaml"), tree), tree)
+
+
 @pytest.mark.slow
 def test_a_trial_worse_than_others_is_ended_after_an_epoch_and_leaves_nothing_half(project: Project) -> None:
     content = FILE.replace("trials: 2", "trials: 6").replace("false", "true").replace("epochs: 1", "epochs: 2000")
     swept(project, content)
     with contextlib.chdir(project.path):
-        tree = yaml12.read(params.FILE)
-        given = command.study_of(trials.Trainings(space.read(Path("sweeps/one.yaml"), tree), tree))
+        given = command.study_of(trainings(project))
         others = opened(project.path / "sweeps/one.db", given=given)
         for _ in range(5):
             trial = others.claim()

@@ -11,7 +11,7 @@ from mnist import raw, splits
 from mnist.commands import oddities, settings
 from mnist.dataset import Array
 from mnist.formats import sources
-from pipeline import definition, files, git, imports, params, pins, running, verify, yaml12
+from pipeline import definition, files, git, imports, lock, params, pins, running, verify, yaml12
 from pipeline.errors import InputError
 from stages import download
 
@@ -85,8 +85,10 @@ def untracked(name: str) -> str | None:
     if not path.resolve().is_relative_to(Path.cwd()):
         return "write its absolute path"
     with contextlib.suppress(InputError):  # where git cannot be asked, nothing is copied
-        if not git.run("ls-files", "--", str(path), tracked := f"{path}.dvc"):
-            return f"commit {tracked}" if Path(tracked).is_file() else f"`dvc add {path}`, or commit it"
+        trackers = lock.trackers(path)
+        if not git.run("ls-files", "--", *map(str, [path, *trackers])):
+            tracked = next((each for each in trackers if each.is_file()), None)
+            return f"commit {tracked}" if tracked else f"`dvc add {path}`, or commit it"
     return None
 
 

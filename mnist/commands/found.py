@@ -50,9 +50,10 @@ def report(study: "Study", trainings: Trainings) -> list[str]:
     whole = [trial for trial in trials if trial.state.name == "COMPLETE"]
     costs = [cost for trial in trials for cost in [*runs(trial), trial.user_attrs.get("pruned", {})]]
     wall, processor = (sum(cost.get(name, 0) for cost in costs) for name in ("wall", "processor"))
+    diverged = sum("failed" in trial.user_attrs for trial in trials)
+    pruned = f"{len(trials) - len(whole) - diverged} of them pruned{f', {diverged} diverged' * bool(diverged)}"
     lines = [
-        f"{len(trials)} trials, {len(trials) - len(whole)} of them pruned; all runs together took {wall:.0f} s, and "
-        f"{processor:.0f} s of processors",
+        f"{len(trials)} trials, {pruned}; all runs together took {wall:.0f} s, and {processor:.0f} s of processors",
     ]
     found = best(study)
     if found is None:

@@ -1,6 +1,7 @@
 """Files of sweeps: which keys of params.yaml to search, how far, and how; held against the schemas of params.yaml."""
 
 import itertools
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
@@ -11,6 +12,7 @@ from pipeline import params, yaml12
 from pipeline.errors import InputError, suggestion
 
 SEED = "train.seed"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{,59}")  # git takes it for a ref's
 COMBINATIONS = 4096  # of ends and choices that are tried
 KEPT = {  # what may not be searched, and why
     SEED: "sweep.seeds has the seeds",
@@ -25,7 +27,7 @@ KEPT = {  # what may not be searched, and why
 class Plan(params.Section):
     """The section `sweep`: how to search."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)] | None = None
+    name: str | None = None  # else the file's
     trials: Annotated[int, Field(ge=1, le=10_000)]
     seeds: Annotated[list[params.Seed], Field(min_length=1)]
     objective: Literal["loss", "accuracy"]
@@ -93,6 +95,11 @@ def read(path: Path, tree: dict[str, Any]) -> Sweep:
     if both := [key for key in search if key in fixed]:
         raise InputError(f"{path}: {both[0]}: both fixed and searched; remove one of them")
     sweep = Sweep(path, plan, fixed, {key: one(key, value, path) for key, value in search.items()})
+    if not NAME.fullmatch(sweep.name):
+        what = f"should be up to 60 letters, digits, - and _, not {params.shown(sweep.name)}"
+        raise InputError(
+            f"{path}: sweep.name: {what}{', as the file is called' * (not plan.name)}; give it such a name"
+        )
     check_values(sweep, tree)
     return sweep
 

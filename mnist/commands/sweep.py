@@ -9,7 +9,7 @@ import typer
 from mnist.commands import settings, space, trials
 from mnist.commands.check import untracked
 from mnist.commands.groups import aside
-from pipeline import console, definition, files, git, params, yaml12
+from pipeline import console, definition, files, git, inputs, lock, params, pins, yaml12
 from pipeline.errors import InputError
 from pipeline.processes import cores
 
@@ -49,9 +49,16 @@ def sweep(
         found.picture(done, picture)
         print(f"{picture}: the search; `python -m mnist leaderboard` ranks its runs among all others")
         if apply and (best := found.best(done)):
-            content = params.edited(params.FILE.read_text("utf-8"), trainings.recipe(best.params), file)
-            files.replace(params.FILE, content)
+            write(trainings.recipe(best.params), file)
             print(f"{params.FILE}: the best recipe written; `dvc repro` runs it")
+
+
+def write(recipe: dict[str, Any], source: Path) -> None:
+    """Write values into params.yaml, which hours may have changed. Raises InputError if it would not be valid."""
+    settings.check(yaml12.read(params.FILE))
+    content = params.edited(params.FILE.read_text("utf-8"), recipe, source)
+    settings.check(yaml12.parse(content, source), source)
+    files.replace(params.FILE, content)
 
 
 def study_of(trainings: trials.Trainings) -> "study.Settings":
@@ -71,15 +78,24 @@ def study_of(trainings: trials.Trainings) -> "study.Settings":
 
 
 def check_committed(tree: dict[str, Any]) -> None:
-    """Raise InputError if workers' checkouts would lack what lies here: data and code that git has not."""
+    """Raise InputError if workers' checkouts would lack what lies here: data and code that are not committed."""
     stages = definition.behind(trials.STAGE)
-    for path in definition.given(stages, tree):
+    data = [path for path in definition.given(stages, tree) if not Path(path).is_absolute()]
+    for path in data:
         if remedy := untracked(path):
             raise InputError(f"{path}: the sweep's workers do not find it; {remedy}")
+    trackers = [tracker for path in data for tracker in lock.trackers(Path(path))]
     code = {dep for entry in stages.values() for dep in entry.deps if definition.is_code(dep)}
-    changed = git.run("status", "--porcelain", "--", str(definition.FILE), "pyproject.toml", *sorted(code)).splitlines()
-    if changed:
+    names = [str(definition.FILE), pins.PROJECT, *sorted(code), *data, *map(str, trackers)]
+    if changed := git.run("status", "--porcelain", "--untracked-files", "--", *names).splitlines():
         raise InputError(f"{changed[0][3:]}: not as committed, and a sweep runs what is; commit it, or take it back")
+    for tracker in filter(Path.is_file, trackers):
+        path, md5 = str(tracker.with_suffix("")), lock.parse_tracked(tracker.read_bytes(), str(tracker))
+        if md5 and inputs.digests([path]) != {path: md5}:
+            raise InputError(
+                f"{path}: not as {tracker} has it, and a sweep runs what it has; `dvc add {path}` and commit that, or "
+                f"`dvc checkout --force {tracker}`"
+            )
 
 
 def crowd(workers: int, trainings: trials.Trainings) -> None:

@@ -1,5 +1,7 @@
 """What a sweep's workers have to know of a training: its parameters, its curve, and what it came to."""
 
+import functools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ from pydantic import ValidationError
 
 from mnist import results
 from mnist.commands import groups
+from mnist.commands.groups import METRICS
 from mnist.commands.space import SEED, Choices, Range, Sweep, merged, numbers
 from pipeline import definition, git, inputs, lock, params, yaml12
 from pipeline.errors import InputError
@@ -65,26 +68,35 @@ class Trainings:
     def read(self, commit: str, values: dict[str, Any]) -> dict[str, Any] | None:
         """The validation accuracy and loss of an experiment; None if they are damaged.
 
-        Raises InputError if it was run with other values.
+        Raises InputError if it was run with other values, code, libraries or data.
         """
-        paths = (str(params.FILE), str(lock.FILE), groups.METRICS)
+        paths = (str(params.FILE), str(lock.FILE), METRICS)
         given, recorded, metrics = git.contents([(commit, path) for path in paths])
+        result, other = None, None
         try:
-            wanted = params.flat(self.tree) | values
-            if given and params.flat(yaml12.parse(given, commit)) != wanted:
-                raise ValueError("another search's")
-            if metrics and recorded and lock.parse(recorded).outputs().get(groups.METRICS) == lock.digest(metrics):
+            if given and params.flat(yaml12.parse(given, commit)) != params.flat(self.tree) | values:
+                other = "other parameters"
+            elif metrics and recorded and (made := lock.parse(recorded)).outputs().get(METRICS) == lock.digest(metrics):
                 found = groups.Measured.model_validate_json(metrics)
-                return {"accuracy": found.validation_accuracy, "loss": found.validation_loss}
+                result, other = {"accuracy": found.validation_accuracy, "loss": found.validation_loss}, self.other(made)
         except (ValidationError, InputError):
-            pass
-        except ValueError as error:
+            return None
+        if other:
             name = next((name for name, known in git.experiments().items() if known == commit), commit[:7])
             raise InputError(
-                f"{name}: an experiment of this name was run with other parameters, as by a sweep whose study is gone; "
+                f"{name}: an experiment of this name was run with {other}, as by a sweep whose study is gone; "
                 f"`dvc exp remove {name}`, or give this one another sweep.name"
-            ) from error
-        return None
+            )
+        return result
+
+    def other(self, made: lock.Lock) -> str | None:
+        """The first code, library or data that is not the same for a run and for this search."""
+        theirs = {path: dep.md5 for path, dep in made.given(METRICS).items()}
+        for stage in made.behind(METRICS).values():
+            theirs |= stage.values
+        every = [{os.path.normpath(key): value for key, value in found.items()} for found in (self.given, theirs)]
+        ours, theirs = ({key: each[key] for key in each if not key.startswith(f"{params.FILE}: ")} for each in every)
+        return next((f"another {key}" for key in ours | theirs if ours.get(key) != theirs.get(key)), None)
 
     def value(self, results: list[dict[str, Any]]) -> float:
         """The mean over seeds of what is sought."""
@@ -94,22 +106,28 @@ class Trainings:
         """Whether a training that failed has diverged."""
         return DIVERGED in message
 
-    def identity(self) -> dict[str, Any]:
-        """What a study is bound to: its space, the other parameters, code, libraries and data, by name."""
+    @functools.cached_property
+    def given(self) -> dict[str, Any]:
+        """What a run depends on, by name, as it was when the search began: parameters, code, libraries and data."""
         makers = definition.behind(STAGE)
         made = {path for entry in makers.values() for path in definition.outputs(entry)}
-        searched = {f"{params.FILE}: {key}" for key in self.sweep.space}
         tree = merged(self.tree, self.sweep.fixed)
+        found: dict[str, Any] = {}
+        for name, entry in makers.items():
+            values, deps = definition.declared(name, entry, tree)
+            found |= values
+            found |= inputs.digests([path for path in deps if path not in made])
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        """What a study is bound to: its space, the other parameters, code, libraries and data, by name."""
+        searched = {f"{params.FILE}: {key}" for key in self.sweep.space}
         found: dict[str, Any] = {
             "sweep.seeds": self.seeds,
             "sweep.objective": self.sweep.plan.objective,
             **{f"search: {key}": value.model_dump() for key, value in self.sweep.space.items()},
+            **{key: value for key, value in self.given.items() if key not in searched},
         }
-        for name, entry in makers.items():
-            values, deps = definition.declared(name, entry, tree)
-            found |= {key: value for key, value in values.items() if key not in searched}
-            for path in set(deps) - made:
-                found[path] = inputs.Inputs({}, [path], dict(inputs.versions(Path(path), {}))).digest(path)
         return {key: value for key, value in sorted(found.items()) if not unbound(key)}
 
 
