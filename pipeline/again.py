@@ -93,13 +93,7 @@ def repro(revision: Revision, folder: Path, project: Path, say: Callable[[str], 
 
     Raises InputError, in a stage's own words, if one fails.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
-    environment = {
-        **kept,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "PYTHONUNBUFFERED": "1",
-        "DVC_SITE_CACHE_DIR": str(folder.resolve() / ".dvc/site"),
-    }
+    environment = {**checkout.environment(folder), "PYTHONUNBUFFERED": "1"}
     dvc = [sys.executable, "-m", "dvc"]
     tree = yaml12.read(project / definition.FILE)
     frozen = [name for name in tree["stages"] if definition.find(tree, f"stages.{name}.frozen") is True]
@@ -122,8 +116,7 @@ def repro(revision: Revision, folder: Path, project: Path, say: Callable[[str], 
                 processes.end(process.pid)
                 raise
         if process.returncode:
-            errors = [line for line in said if line.lower().startswith("error: ")]
-            raise InputError(f"{revision.name}: cannot be run: {(errors or said or ['dvc failed'])[0]}")
+            raise InputError(f"{revision.name}: cannot be run: {checkout.failure(said)}")
     return None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from pipeline import files, git, lock, verify
@@ -81,6 +82,18 @@ def pull(revision: Revision, tracked: Path) -> None:
             f"{revision.name}: its data, {path.name}, are neither in DVC's cache nor in its remote "
             f"({type(error).__name__}); push them from where they are, or bring them back, and prove it again"
         ) from error
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What DVC runs with in a checkout: this interpreter, a site cache of its own, nothing that an outer DVC has set."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**kept, "PATH": path, "DVC_SITE_CACHE_DIR": str(folder.resolve() / ".dvc/site")}
+
+
+def failure(said: list[str]) -> str:
+    """The error in the lines that DVC has printed."""
+    return ([line for line in said if line.lower().startswith("error: ")] or said or ["dvc failed"])[0]
 
 
 def link(source: Path, target: Path) -> None:

@@ -99,16 +99,10 @@ class Sandbox:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start DVC with this interpreter; it ends with this process."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
-        environment = {
-            **kept,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "DVC_SITE_CACHE_DIR": str(self.folder / ".dvc/site"),
-        }
         with (self.folder / ".log").open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "pipeline.child", str(os.getpid()), *arguments],
-                cwd=self.project, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                cwd=self.project, env=checkout.environment(self.folder), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
 
@@ -130,8 +124,7 @@ class Sandbox:
             used = used or ended[2].ru_utime + ended[2].ru_stime
             return Cost(time.perf_counter() - began, used, process.returncode == 0)
         said = (self.folder / ".log").read_text("utf-8", errors="replace").splitlines()
-        errors = [line.strip() for line in said if line.lower().startswith("error: ")]
-        raise StageError((errors or said or ["dvc failed"])[0].removeprefix("error: "))
+        raise StageError(checkout.failure(said).strip().removeprefix("error: "))
 
     def save(self, name: str, instead: str = "") -> str:
         """Keep the last run as an experiment, as `dvc exp save` would; returns its commit.
