@@ -85,7 +85,7 @@ def pull(revision: Revision, tracked: Path) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What DVC runs with in a checkout: this interpreter, a site cache of its own, nothing that an outer DVC has set."""
+    """What DVC runs with in a checkout: this interpreter, a site cache of its own, nothing that an outer DVC sets."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return {**kept, "PATH": path, "DVC_SITE_CACHE_DIR": str(folder.resolve() / ".dvc/site")}

@@ -102,8 +102,8 @@ class Sandbox:
         with (self.folder / ".log").open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "pipeline.child", str(os.getpid()), *arguments],
-                cwd=self.project, env=checkout.environment(self.folder), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True,
+                cwd=self.project, env=checkout.environment(self.folder), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
     def wait(self, process: subprocess.Popen[bytes], enough: Callable[[], bool]) -> Cost:
