@@ -27,7 +27,7 @@ warnings.filterwarnings("ignore", module="PIL")  # of every odd tag; what cannot
 
 
 def read(file: IO[bytes], shape: tuple[int, ...], most: int = MOST_PIXELS) -> Array:
-    """The pixels of the picture in a file, as `pixels` returns them; of several frames or pages those of the first.
+    """The shades of the picture in a file, as `pixels` returns them; of several frames or pages those of the first.
 
     Raises InputError, which names no place, if the file is no picture, is damaged, or has more than `most` pixels.
     """
@@ -51,7 +51,7 @@ def named_errors(most: int = MOST_PIXELS) -> Iterator[None]:
 
 
 def opened(file: IO[bytes], most: int, shape: tuple[int, ...]) -> Image.Image:
-    """A picture of which nothing but the size is known yet, held against `most` pixels."""
+    """A picture of which only shades are wanted, and nothing but the size is known yet, held against `most` pixels."""
     image = sized(file, most)
     enough = 2 * max(WORKING, *shape)
     image.draft("L", (enough, enough))  # a JPEG then is decoded to not much more

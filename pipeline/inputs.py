@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import definition, lock, verify
+from pipeline import definition, git, lock, verify
 from pipeline.errors import InputError
 
 COMPILED = "__pycache__"  # what Python keeps of modules, which .dvcignore names
@@ -93,18 +93,26 @@ def note(stage: str, tree: dict[str, Any], known: dict[str, Version]) -> Inputs:
 
 
 def digests(paths: list[str]) -> dict[str, str]:
-    """The MD5 that DVC knows each file or folder by, as it is now, less what .dvcignore names. Raises InputError."""
-    found = {name: version for path in paths for name, version in versions(Path(path), {})}
+    """The MD5 by which DVC knows each file or folder, as it is now and a clone has it. Raises InputError.
+
+    So of a folder in git what git has, and of others what .dvcignore does not name.
+    """
+    kept: dict[str, Version] = {}
     with verify.repository() as repo:
-        kept = {name: version for name, version in found.items() if not repo.dvcignore.is_ignored_file(name)}
+        for path in paths:
+            found = dict(versions(Path(path), {}))
+            listed = git.execute("ls-files", "-z", "--", path).stdout.decode().split("\0")
+            names = found.keys() & listed or found.keys()
+            kept |= {name: found[name] for name in names if not repo.dvcignore.is_ignored_file(name)}
     return Inputs({}, paths, kept).digests
 
 
 def versions(path: Path, known: dict[str, Version]) -> list[tuple[str, Version]]:
     """A file, or every file below a folder, by name."""
     if not path.exists():
-        tracked = f"`dvc checkout {path}.dvc`" if Path(f"{path}.dvc").is_file() else "`dvc repro` or git"
-        raise InputError(f"{path}: missing, and dvc.yaml says that this stage reads it; {tracked} brings it")
+        tracker = next((each for each in lock.trackers(path) if each.is_file()), None)
+        brings = f"`dvc checkout {tracker}`" if tracker else "`dvc repro` or git"
+        raise InputError(f"{path}: missing, and dvc.yaml says that this stage reads it; {brings} brings it")
     if not path.is_dir() and not path.is_file():
         raise InputError(
             f"{path}: neither a file nor a folder; `rm {path}`, then `dvc repro` or git brings what belongs there"

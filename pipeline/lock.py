@@ -19,7 +19,7 @@ class Entry(BaseModel):
 
     path: str
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
-    size: int = 0  # bytes; a lock that was cut off in it is damaged, to DVC too
+    size: int = 0  # bytes
     nfiles: int = 0
 
 

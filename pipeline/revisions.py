@@ -179,7 +179,7 @@ def overrides(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
     """The options of `dvc exp run` that lead from one set of parameters to another, in Hydra's grammar."""
 
     def written(value: Any) -> str:
-        if isinstance(value, str) and re.fullmatch(r"[a-z_./][\w./-]*", value) and value not in WORDS:
+        if isinstance(value, str) and re.fullmatch(r"[a-z_]\w*|[\w.-]*/[\w./-]*", value) and value.lower() not in WORDS:
             return value
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 

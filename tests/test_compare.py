@@ -606,7 +606,16 @@ def test_what_an_experiment_is_made_again_by_leads_from_any_parameters_to_its_ow
     there = {
         "dataset": {"path": "data/my shapes, 2", "size": None, "download": "null", "test_share": 1e-05},
         "normalise": {"mean": [0.1, 0.2, 0.3], "std": "auto"},
-        "train": {"rate": 0.1, "model": "cnn", "start_from": "/a/b.c-d", "average": True, "name": "10", "x": "é\"= '"},
+        "train": {
+            "rate": 0.1,
+            "model": "cnn",
+            "start_from": "/a/b.c-d",
+            "average": True,
+            "name": "10",
+            "x": "é\"= '",
+            "y": ".5",
+            "z": "nULL",
+        },
     }
     Path("params.yaml").write_text(yaml.safe_dump(here))
     command = shlex.join(revisions.overrides(*map(params.flat, (here, there))))

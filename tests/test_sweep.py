@@ -103,6 +103,9 @@ def test_a_file_whose_name_is_no_experiments_needs_another_name_in_it(tmp_path: 
     says = r"copy\)\.yaml: sweep\.name: should be .*, not 'one \(copy\)', as the file is called; give it such a name$"
     with pytest.raises(InputError, match=says):
         space.read(path, yaml12.read(SHIPPED))
+    path.write_text(FILE.replace("{trials", "{name: '', trials"))
+    with pytest.raises(InputError, match=r"sweep\.name: should be .*, not ''; give it such a name$"):
+        space.read(path, yaml12.read(SHIPPED))
     path.write_text(FILE.replace("{trials", f"{{name: {'a' * 60}, trials"))
     assert space.read(path, yaml12.read(SHIPPED)).name == "a" * 60
 
@@ -558,6 +561,10 @@ def test_an_experiment_of_other_code_data_or_libraries_is_no_trials_result(what:
     project.succeed("git", "update-ref", f"refs/exps/{base(project)}/one-000-s1", ran)
     swept(project)
     (project.path / "data/small/.not.partial").write_text("ignored, as .dvcignore says")
+    (project.path / ".git/info").mkdir(exist_ok=True)
+    (project.path / ".git/info/exclude").write_text(".DS_Store")
+    for folder in ("data/small", "mnist/formats"):
+        (project.path / folder / ".DS_Store").write_text("ignored by git, so workers have none")
     with contextlib.chdir(project.path):
         assert (trainings(project).read(ran, {}) or {}).keys() == {"accuracy", "loss"}
         file, old, new = CHANGES[what]

@@ -60,11 +60,6 @@ class Group:
         """Its validation images; only on the same ones are recipes held against each other."""
         return split(self.parameters)
 
-    @property
-    def images(self) -> int | None:
-        """How many validation images there are: a data set that has its own holds none out."""
-        return next((run.images for run in self.runs if run.images), self.split.held_out)
-
     def values(self, name: str) -> list[float]:
         """The `accuracy` or the `loss` of each run."""
         return [getattr(run, name) for run in self.runs]

@@ -98,7 +98,9 @@ def rows(ranked: list[Group], by: Measure) -> list[dict[str, Any]]:
         if by == "loss":
             p_values += seeds.worse_than_best([[-x for x in each] for each in results], None)
         else:
-            p_values += seeds.worse_than_best(results, here[0].images)
+            # a data set that has validation images of its own holds none out
+            images = next((run.images for group in here for run in group.runs if run.images), split.held_out)
+            p_values += seeds.worse_than_best(results, images)
     table = []
     for group, p in zip(ranked, p_values, strict=True):
         (accuracy, accuracy_std), (loss, loss_std) = (seeds.spread(group.values(name)) for name in ("accuracy", "loss"))
@@ -145,8 +147,9 @@ def look(group: Group) -> Look:
 def tested(commit: str, text: bytes | None, metrics: bytes | None) -> tuple[float, str]:
     """The accuracy on the test images that a commit records, and a hash of the code that measured it."""
     try:
-        made = lock.parse(text) if text else None
-        if made and metrics and made.outputs().get(TEST) == lock.digest(metrics) and not made.mixed(TEST):
+        if text and (mixed := (made := lock.parse(text)).mixed(TEST)):
+            raise InputError(f"{commit[:7]}: {mixed[0]} was made again after {TEST}; `dvc repro` there and commit both")
+        if text and metrics and made.outputs().get(TEST) == lock.digest(metrics):
             return Tested.model_validate_json(metrics).accuracy, made.versions(TEST)
     except ValidationError:
         pass

@@ -71,7 +71,7 @@ class Sweep(NamedTuple):
     @property
     def name(self) -> str:
         """What its study and its experiments are called."""
-        return self.plan.name or self.path.stem
+        return self.path.stem if self.plan.name is None else self.plan.name
 
 
 def read(path: Path, tree: dict[str, Any]) -> Sweep:
@@ -98,7 +98,7 @@ def read(path: Path, tree: dict[str, Any]) -> Sweep:
     if not NAME.fullmatch(sweep.name):
         what = f"should be up to 60 letters, digits, - and _, not {params.shown(sweep.name)}"
         raise InputError(
-            f"{path}: sweep.name: {what}{', as the file is called' * (not plan.name)}; give it such a name"
+            f"{path}: sweep.name: {what}{', as the file is called' * (plan.name is None)}; give it such a name"
         )
     check_values(sweep, tree)
     return sweep

@@ -113,7 +113,7 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def pixels(picture: Image.Image, options: Options) -> Array:
-    """A picture's pixels, of several frames those of the first, turned upright, in 8 bits, brought to size."""
+    """A picture's pixels, of several frames those of the first, turned upright in place, in 8 bits, brought to size."""
     if picture.format != "PNG" or "exif" in picture.info:
         ImageOps.exif_transpose(picture, in_place=True)  # a copy of 48 megapixels takes 200 MB
     mode = picture.mode
