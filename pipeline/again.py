@@ -54,8 +54,9 @@ def defined(revision: Revision) -> dict[str, Any]:
 
 def record(revision: Revision) -> lock.Lock:
     """What a revision's lock says of the stages that it defines: DVC keeps it of those renamed or removed by hand."""
-    stages = {name: stage for name, stage in revision.lock.stages.items() if name in defined(revision)}
-    return revision.lock.model_copy(update={"stages": stages})
+    names = defined(revision)
+    kept = {name: stage for name, stage in revision.lock.stages.items() if name in names}
+    return revision.lock.model_copy(update={"stages": kept})
 
 
 def committed(revision: Revision) -> Difference | None:

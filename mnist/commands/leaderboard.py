@@ -147,9 +147,10 @@ def look(group: Group) -> Look:
 def tested(commit: str, text: bytes | None, metrics: bytes | None) -> tuple[float, str]:
     """The accuracy on the test images that a commit records, and a hash of the code that measured it."""
     try:
-        if text and (mixed := (made := lock.parse(text)).mixed(TEST)):
+        made = lock.parse(text) if text else None
+        if made and (mixed := made.mixed(TEST)):
             raise InputError(f"{commit[:7]}: {mixed[0]} was made again after {TEST}; `dvc repro` there and commit both")
-        if text and metrics and made.outputs().get(TEST) == lock.digest(metrics):
+        if made and metrics and made.outputs().get(TEST) == lock.digest(metrics):
             return Tested.model_validate_json(metrics).accuracy, made.versions(TEST)
     except ValidationError:
         pass

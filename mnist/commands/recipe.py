@@ -7,7 +7,7 @@ import typer
 
 from mnist.commands import settings
 from mnist.hyperparameters import Hyperparameters
-from pipeline import files, params, yaml12
+from pipeline import params, yaml12
 from pipeline.errors import InputError, suggestion
 
 FOLDER = Path("recipes")
@@ -57,6 +57,4 @@ def apply(name: str, path: Path = params.FILE) -> None:
     settings.check(tree, path)
     source = FOLDER / f"{name}.yaml"
     unset = {f"train.{key}": value for key, value in OPTIONAL.items() if key in tree["train"]}
-    written = params.edited(path.read_text("utf-8"), {**unset, **params.flat(yaml12.read(source))}, source)
-    settings.check(yaml12.parse(written, source), source)
-    files.replace(path, written)
+    settings.write({**unset, **params.flat(yaml12.read(source))}, source, path)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist.hyperparameters import Hyperparameters
-from pipeline import params, yaml12
+from pipeline import files, params, yaml12
 from stages.download import Dataset
 from stages.evaluate import Evaluate
 from stages.normalise import Normalise
@@ -31,3 +31,13 @@ def read(path: Path = params.FILE) -> Settings:
 def check(tree: dict[str, Any], place: object = params.FILE) -> Settings:
     """Hold the content of a `params.yaml` against all schemas; `place` is the file to name in the InputError."""
     return params.check_all(tree, Settings, place)
+
+
+def write(values: dict[str, Any], source: Path, path: Path = params.FILE) -> None:
+    """Write values, by dotted key, into `params.yaml`, keeping its comments and everything else.
+
+    Raises InputError, which names `source`, if the result would not be valid, and then writes nothing.
+    """
+    written = params.edited(path.read_text("utf-8"), values, source)
+    check(yaml12.parse(written, source), source)
+    files.replace(path, written)

@@ -9,7 +9,7 @@ import typer
 from mnist.commands import settings, space, trials
 from mnist.commands.check import untracked
 from mnist.commands.groups import aside
-from pipeline import console, definition, files, git, inputs, lock, params, pins, yaml12
+from pipeline import console, definition, git, inputs, lock, params, pins, yaml12
 from pipeline.errors import InputError
 from pipeline.processes import cores
 
@@ -54,11 +54,9 @@ def sweep(
 
 
 def write(recipe: dict[str, Any], source: Path) -> None:
-    """Write values into params.yaml, which hours may have changed. Raises InputError if it would not be valid."""
-    settings.check(yaml12.read(params.FILE))
-    content = params.edited(params.FILE.read_text("utf-8"), recipe, source)
-    settings.check(yaml12.parse(content, source), source)
-    files.replace(params.FILE, content)
+    """Write values into params.yaml, which hours may have changed. Raises InputError if it is not valid."""
+    settings.read()
+    settings.write(recipe, source)
 
 
 def study_of(trainings: trials.Trainings) -> "study.Settings":

@@ -113,11 +113,12 @@ class Trainings:
         made = {path for entry in makers.values() for path in definition.outputs(entry)}
         tree = merged(self.tree, self.sweep.fixed)
         found: dict[str, Any] = {}
+        read: dict[str, None] = {}  # in order, each once
         for name, entry in makers.items():
             values, deps = definition.declared(name, entry, tree)
             found |= values
-            found |= inputs.digests([path for path in deps if path not in made])
-        return found
+            read |= dict.fromkeys(path for path in deps if path not in made)
+        return found | inputs.digests(list(read))
 
     def identity(self) -> dict[str, Any]:
         """What a study is bound to: its space, the other parameters, code, libraries and data, by name."""
