@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mnist import linear, numerics
+from tests import processors
 from tests.conftest import ROOT, Project
 
 # images, pixels or hidden units, outputs: what the recipes compute, last batches included, and other data sets
@@ -182,17 +181,9 @@ def test_pinning_leaves_the_environment_no_say_and_torch_no_choice(monkeypatch: 
         numerics.pin(threads=1)
 
 
-# MKL asks these whose processor it is on; what they answer decides which of its kernels compute
-PRETENCE = """
-int mkl_serv_intel_cpu_true(void) {{ return {intel}; }}
-int mkl_serv_intel_cpu(void) {{ return {intel}; }}
-int mkl_serv_cpuiszen(void) {{ return !{intel}; }}
-int mkl_serv_cpuisbulldozer(void) {{ return 0; }}
-"""
 STEPS = """
 import json, sys
 from mnist import numerics
-numerics.INSTRUCTION_SETS["MKL_ENABLE_INSTRUCTIONS"] = sys.argv[2]
 numerics.pin(int(sys.argv[1]))
 import torch
 from mnist import linear, models
@@ -217,17 +208,13 @@ print(json.dumps(found))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler to tell MKL of another processor")
 def test_mkls_kernels_for_other_processors_come_to_the_same_weights(tmp_path: Path) -> None:
     """Some steps of training by the kernels for AMD's and for Intel's processors, with AVX2 and with what is there."""
     found = {}
-    for vendor, intel in (("Intel", 1), ("AMD", 0)):
-        source, library = tmp_path / f"{vendor}.c", tmp_path / f"{vendor}.so"
-        source.write_text(PRETENCE.format(intel=intel))
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
-        for threads, instructions in (("1", "AVX512"), ("2", "AVX2")):
-            printed = Project(ROOT).succeed("python", "-c", STEPS, threads, instructions, LD_PRELOAD=str(library))
-            found[vendor, threads, instructions] = json.loads(printed)
+    for number, processor in enumerate(processors.NAMES):
+        threads = str(number % 2 + 1)
+        printed = Project(ROOT).succeed("python", "-c", STEPS, threads, **processors.told(processor, tmp_path))
+        found[processor] = json.loads(printed)
     ours, torchs = ({tuple(run[half]) for run in found.values()} for half in (slice(2), slice(2, 4)))
     assert len(ours) == 1, found
     assert len(torchs) > 1, "the kernels are the same, so this has tried nothing"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processors
 from tests.conftest import SCRIPTS, Project, copy, made_once, make_checkout
 
 pytestmark = pytest.mark.slow
@@ -113,6 +114,15 @@ def test_the_machinery_has_no_part_in_the_results(cnn: tuple[Project, dict[str, 
     for script in SCRIPTS:
         bare.succeed("python", "-c", BARE, script)
     assert bare.hashes() == hashes
+
+
+@pytest.mark.parametrize("processor", ["AMD EPYC Milan", "Intel Haswell"])
+def test_on_another_processor(cnn: tuple[Project, dict[str, str]], processor: str, tmp_path: Path) -> None:
+    project, hashes = cnn
+    other = clone(project, tmp_path / "other")
+    other.succeed("dvc", "repro", **processors.told(processor, tmp_path))
+    assert other.hashes() == hashes
+    assert other.succeed("git", "status", "--porcelain") == ""
 
 
 def outputs(lock: str) -> list[tuple[str, str]]:
