@@ -189,7 +189,7 @@ def measured(project: Project, metrics: str, name: str = "train") -> None:
 def test_the_recipe_with_the_best_mean_leads_whatever_its_best_run(history: History) -> None:
     for model, seed, accuracy in (("cnn", 0, 0.98), ("cnn", 1, 0.5), ("mlp", 0, 0.9), ("mlp", 1, 0.92)):
         result(history, accuracy, seed, model)
-    ranked = leaderboard.order(groups.known(), "accuracy", groups.split_of_head())
+    ranked = leaderboard.order(groups.known(), "accuracy", groups.split(groups.of_head()))
     assert [(group.parameters["train.model"], group.values("accuracy")) for group in ranked] == [
         ("mlp", [0.92, 0.9]),
         ("cnn", [0.5, 0.98]),
@@ -285,6 +285,27 @@ def test_runs_of_other_code_libraries_or_data_are_another_recipe_where_the_data_
     ):
         result(history, (90 + seed) / 100, seed, edit=(old, new))
     assert sorted(group.values("accuracy") for group in groups.known()) == [[0.91, 0.9], [0.92], [0.93], [0.94]]
+
+
+def test_recipes_of_other_code_or_data_than_heads_are_counted_and_left_out(history: History) -> None:
+    code, data = (
+        re.findall(rf"path: {path}\n +hash: md5\n +md5: (\w+)", history.lock)[0]
+        for path in ("mnist/models.py", "data/raw")
+    )
+    for seed, part in enumerate((code, code, data)):
+        result(history, 0.9, seed, edit=(part, "a" * 32))
+    (history.path / "metrics/train.json").write_text("not the one that its lock records, nor of HEAD's code")
+    commit(history, "edited by hand")
+    result(history, 0.8, seed=3)
+    done = history.inside("leaderboard", "--json")
+    assert [row["accuracy_mean"] for row in json.loads(done.stdout)] == [0.8]
+    assert done.stderr == "left out: recipes of other code, libraries or data than HEAD's (2); see --all\n"
+    done = history.inside("leaderboard", "--json", "--all")
+    assert [row["n"] for row in json.loads(done.stdout)] == [2, 1, 1]
+    assert done.stderr.endswith("its dvc.lock or metrics/train.json is damaged; left out\n")
+    history.succeed("git", "rm", "-q", "--cached", "dvc.lock")
+    history.succeed("git", "commit", "-qm", "nothing has run here")
+    assert len(json.loads(history.mnist("leaderboard", "--json"))) == 3
 
 
 def test_a_commit_without_results_is_no_run(history: History, capsys: pytest.CaptureFixture[str]) -> None:
@@ -403,7 +424,7 @@ def test_recipes_on_the_validation_images_of_head_come_first(history: History) -
     history.succeed("git", "update-ref", f"refs/exps/{'0' * 2}/{'0' * 38}/easier", "main")  # as if an experiment
     for head, last in (("main~1", 0.99), ("main", 0.905)):
         history.succeed("git", "checkout", "-q", "--detach", head)
-        ranked = leaderboard.order(groups.known(), "accuracy", groups.split_of_head())
+        ranked = leaderboard.order(groups.known(), "accuracy", groups.split(groups.of_head()))
         assert mean(ranked[-1].values("accuracy")) == pytest.approx(last)
 
 

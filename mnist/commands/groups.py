@@ -19,6 +19,7 @@ SEED = "train.seed"
 DATA = "data/raw"
 CODE = "code"  # and libraries
 METRICS = "metrics/train.json"
+Identity = dict[str, Any]  # what a run is told apart by
 
 
 class Measured(BaseModel):
@@ -69,7 +70,7 @@ class Recorded(NamedTuple):
     """A run that git knows: its commit, what it is told apart by, and the validation images' part of its train.json."""
 
     commit: str
-    identity: dict[str, Any]
+    identity: Identity
     measured: Measured
 
     @property
@@ -78,11 +79,17 @@ class Recorded(NamedTuple):
         return recipe(self.identity)
 
 
-def recorded(say: Callable[[str], None] = lambda _: None) -> Iterator[Recorded]:
-    """The runs of all experiments and of the current branch's commits, the newest first.
+def every(identity: Identity) -> bool:
+    """Any run."""
+    del identity
+    return True
+
+
+def recorded(say: Callable[[str], None], asked: Callable[[Identity], bool] = every) -> Iterator[Recorded]:
+    """The runs of all experiments and of the current branch's commits that are asked for, the newest first.
 
     Of runs with the same parameters, seed included, the newest counts: the others are the same or of older code.
-    `say` is told what is left out.
+    `say` is told which of them are left out, and why.
     """
     commits = git.experiments_and_commits()
     if git.shallow():
@@ -94,6 +101,8 @@ def recorded(say: Callable[[str], None] = lambda _: None) -> Iterator[Recorded]:
             continue
         try:
             made = lock.parse(text, f"{commit}: {lock.FILE}")
+            if not asked(identity(made)):
+                continue
             found = Recorded(commit, identity(made), Measured.model_validate_json(metrics))
         except (InputError, ValidationError):
             say(f"{commit[:7]}: its {lock.FILE} or {METRICS} is damaged; left out")
@@ -114,14 +123,14 @@ def aside(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def known(say: Callable[[str], None] = aside) -> list[Group]:
-    """All recipes, the one with the newest run first; `say` is told what is left out.
+def known(say: Callable[[str], None] = aside, asked: Callable[[Identity], bool] = every) -> list[Group]:
+    """The recipes of the runs that are asked for, the one with the newest run first; `say` is told what is left out.
 
     Raises InputError if there is none.
     """
     found: dict[str, Group] = {}
     blind = []
-    for run in recorded(say):
+    for run in recorded(say, asked):
         accuracy, loss = run.measured.validation_accuracy, run.measured.validation_loss
         if accuracy is None or loss is None:
             blind.append(run.commit[:7])
@@ -138,14 +147,14 @@ def known(say: Callable[[str], None] = aside) -> list[Group]:
     return list(found.values())
 
 
-def identity(made: lock.Lock) -> dict[str, Any]:
+def identity(made: lock.Lock) -> Identity:
     """What a run is told apart by: what decides its training, and which images it was measured on."""
     parameters = made.parameters(METRICS).items()
     kept = {key: value for key, value in parameters if not key.startswith(IDLE)}
     return {**kept, DATA: made.outputs().get(DATA, "unknown")[:7], CODE: made.versions(METRICS)[:7]}
 
 
-def recipe(identity: dict[str, Any]) -> dict[str, Any]:
+def recipe(identity: Identity) -> dict[str, Any]:
     """What a run is told apart by but for its seed."""
     return {key: value for key, value in identity.items() if key != SEED}
 
@@ -155,10 +164,10 @@ def split(parameters: dict[str, Any]) -> Split:
     return Split(*(parameters.get(key) for key in (DATA, "normalise.validation", "normalise.seed")))
 
 
-def split_of_head() -> Split:
-    """The validation images of the current commit."""
+def of_head() -> Identity:
+    """What the current commit's run is told apart by; nothing if it has none."""
     content = next(git.contents([("HEAD", str(lock.FILE))]))
     try:
-        return split(identity(lock.parse(content)) if content else {})
+        return identity(lock.parse(content)) if content else {}
     except InputError:  # a damaged one has none
-        return split({})
+        return {}

@@ -35,6 +35,9 @@ Measure = Literal["accuracy", "loss"]
 
 def leaderboard(
     by: Annotated[Measure, typer.Option(help="What to rank by, on the validation images.")] = "accuracy",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Rank runs of other code, libraries or data than HEAD's, too.")
+    ] = False,
     test: Annotated[
         bool, typer.Option("--test", help="Show the first one's accuracy on the test images too; git notes the look.")
     ] = False,
@@ -43,11 +46,26 @@ def leaderboard(
 ) -> None:
     """Rank the recipes of all experiments and of this branch's commits by their mean over seeds.
 
+    Runs of other code, libraries or data than HEAD's are counted and left out.
+
     Example: python -m mnist leaderboard --by loss --csv > leaderboard.csv
     """
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other; give one")
-    ranked = order(groups.known(), by, groups.split_of_head())
+    head = groups.of_head()
+    others = set()
+
+    def asked(identity: groups.Identity) -> bool:
+        same = everything or all(head.get(key) in (None, identity[key]) for key in (groups.CODE, groups.DATA))
+        if not same:
+            others.add(json.dumps(groups.recipe(identity), sort_keys=True))
+        return same
+
+    try:
+        ranked = order(groups.known(asked=asked), by, groups.split(head))
+    finally:
+        if others:
+            groups.aside(f"left out: recipes of other code, libraries or data than HEAD's ({len(others)}); see --all")
     table = rows(ranked, by)
     if test:
         for row in table:

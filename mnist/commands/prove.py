@@ -25,7 +25,7 @@ def prove(
     Nothing comes from a cache, and the workspace stays as it is. Of a model file, the revision is the last that
     records a run with its inputs, and its bytes are compared too. Exits with 1 at the first difference.
 
-    Example: python -m mnist prove v0.1.0
+    Example: python -m mnist prove HEAD
     """
     start = time.perf_counter()
     name = of_file(Path(what)) if Path(what).is_file() else what

@@ -21,7 +21,7 @@ def of(a: Run, b: Run) -> dict[str, Any] | None:
     recipes = [groups.recipe(identity) for identity in identities]
     if recipes[0] == recipes[1]:
         return None
-    known = list(groups.recorded(groups.aside))
+    known = list(groups.recorded(groups.aside, lambda identity: groups.recipe(identity) in recipes))
     right = []
     for run, own, recipe in zip((a, b), identities, recipes, strict=True):
         others = [each for each in known if each.recipe == recipe and each.identity != own]
