@@ -88,7 +88,8 @@ def arrays(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if images["train"].shape[1:] != images[split].shape[1:]:
             raise InputError(
                 f"{IMAGES['train']} has images of {images['train'].shape[1:]} pixels, "
-                f"{ALL_IMAGES[split]} of {images[split].shape[1:]}; get two that are the same, or set dataset.size"
+                f"{ALL_IMAGES[split]} of {images[split].shape[1:]}; get two that are the same, or "
+                "set dataset.image_size"
             )
     return images, labels
 

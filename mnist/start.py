@@ -31,7 +31,7 @@ def read(path: Path, model: str, image_shape: tuple[int, ...] | None = None) -> 
         ours, theirs = ("×".join(map(str, shape)) for shape in (image_shape, description.image_shape))
         channels = f", dataset.channels to {description.channels}" * (len(image_shape) != len(description.image_shape))
         raise refused(
-            f"{path}: is for images of {theirs}, and the data set has {ours}; set dataset.size to "
+            f"{path}: is for images of {theirs}, and the data set has {ours}; set dataset.image_size to "
             f"{list(description.image_shape[:2])}{channels}"
         )
     return found, description

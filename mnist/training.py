@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn, optim
 from torch.optim import swa_utils
 
 from mnist import augmentation, dataset, parts, speed
 from mnist.hyperparameters import Hyperparameters
-from mnist.losses import LOSSES, Loss, objective
+from mnist.losses import objective
 from mnist.results import Epoch
 from pipeline.errors import InputError
 
@@ -80,7 +81,7 @@ def train(
             schedule.step()
             advance(1)
         result = average.module if average else model
-        measured = measure(result, *held_out, LOSSES[chosen.loss], group) if held_out else (None, None)
+        measured = measure(result, *held_out, group) if held_out else (None, None)
         parts.check_draws(group, chosen.device)
         history.append(Epoch(epoch, learning_rate, losses.double().mean().item(), *measured))
         if group.rank == 0:
@@ -139,10 +140,11 @@ def batches(
         yield itertools.starmap(piece, cut(start, min(start + chosen.batch_size, len(images))))
 
 
-def measure(
-    model: nn.Module, images: Tensor, labels: Tensor, loss_function: Loss, group: parts.Group = parts.ALONE
-) -> tuple[float, float]:
-    """Mean loss and accuracy on images that are not trained on; each process of the group takes some of them."""
+def measure(model: nn.Module, images: Tensor, labels: Tensor, group: parts.Group = parts.ALONE) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy on images that are not trained on; each process of the group takes some of them.
+
+    Cross-entropy whatever is trained on, and of labels as they are, so that recipes can be held against each other.
+    """
     model.eval()
     count = min(MEASURED_AT_ONCE, dataset.at_once(images[:1].nbytes))
     pieces = list(zip(*(tensor.split(count) for tensor in (images, labels)), strict=True))
@@ -150,7 +152,7 @@ def measure(
     with torch.no_grad():
         for number, (batch, targets) in list(enumerate(pieces))[group.rank :: group.size]:
             logits = model(batch)
-            found[number, 0] = loss_function(logits, targets.long()) * len(batch)
+            found[number, 0] = F.cross_entropy(logits, targets.long()) * len(batch)
             found[number, 1] = (logits.argmax(1) == targets).sum()
     losses, correct = group.gather(found).sum(0).t().tolist()  # of each piece, one process has more than zeros
     return sum(losses) / len(images), sum(correct) / len(images)

@@ -29,7 +29,7 @@ class Dataset(params.Section):
     )  # fmt: skip
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     seed: params.Seed = 0
-    size: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=2, max_length=2)] | None = None
+    image_size: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=2, max_length=2)] | None = None
     channels: Literal[1, 3] | None = None
     first_label: Annotated[int, Field(ge=0, le=255)] = 0
 
@@ -44,7 +44,7 @@ class Dataset(params.Section):
 
     @model_validator(mode="after")
     def what_is_fetched_comes_as_it_is(self) -> Self:
-        for key in ("test_share", "seed", "size", "channels", "first_label"):
+        for key in ("test_share", "seed", "image_size", "channels", "first_label"):
             if self.download and getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(
                     f"{key} is for the data at path, and {self.download} is fetched as it is; remove dataset.{key}, or "
@@ -56,8 +56,9 @@ class Dataset(params.Section):
     @classmethod
     def renamed(cls, values: object) -> object:
         """Name the new name of a key to whoever has the old one."""
-        if isinstance(values, dict) and "folder" in values:
-            raise ValueError("folder is called path now; `sed -i 's/folder: /path: /' params.yaml`")
+        for old, new in (("folder", "path"), ("size", "image_size")):
+            if isinstance(values, dict) and old in values:
+                raise ValueError(f"{old} is called {new} now; `sed -i 's/{old}: /{new}: /' params.yaml`")
         return values
 
 
@@ -65,7 +66,7 @@ def options(chosen: Dataset) -> "Options":
     """What the section says of data other than MNIST's own files; pictures are read on all cores."""
     from mnist.formats.parts import Options
 
-    size = (chosen.size[0], chosen.size[1]) if chosen.size else None
+    size = (chosen.image_size[0], chosen.image_size[1]) if chosen.image_size else None
     return Options(chosen.test_share, chosen.seed, size, chosen.channels, chosen.first_label, cores())
 
 

@@ -396,7 +396,7 @@ def test_look_says_in_which_split_an_image_was_seen_first(tmp_path: Path) -> Non
 def test_look_names_several_sizes_colour_and_labels_that_do_not_count_from_0(odd: Project) -> None:
     file("own/test/b/wide.png", png(RGB[:, :6]))(odd.path)
     lines = json.loads(odd.mnist("look", "own", "--json"))["odd"]
-    assert lines[0].startswith("pictures of 2 sizes, 20 of 21 of 8×8; dataset.size is")
+    assert lines[0].startswith("pictures of 2 sizes, 20 of 21 of 8×8; dataset.image_size is")
     assert lines[1] == "own/test/b/wide.png: in colour; set dataset.channels to 3 to keep it, or to 1 to make all grey"
     file("own.npz", npz(y_train=LABELS + 1, y_test=LABELS[:8] + 1))(odd.path)
     (line,) = [line for line in json.loads(odd.mnist("look", "own.npz", "--json"))["odd"] if "labels" in line]

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from dvc_data.hashfile.meta import Meta
 
 from mnist.commands.settings import Settings
 from pipeline import definition, imports
@@ -67,6 +68,14 @@ def test_a_stage_depends_on_its_script_and_exactly_the_code_of_mnist_that_it_imp
 def test_every_section_of_the_parameters_belongs_to_one_stage_but_for_the_machine() -> None:
     declared = [key for stage in PIPELINE.values() for key in stage["params"] if isinstance(key, str)]
     assert sorted([*declared, "machine"]) == sorted(Settings.model_fields)
+
+
+def test_no_key_has_a_name_that_dvcs_run_cache_leaves_out() -> None:
+    """With other values of such a key, it brings the results of those before (dvc/stage/cache.py)."""
+    schema = Settings.model_json_schema()
+    keys = {key for part in (schema, *schema["$defs"].values()) for key in part["properties"]}
+    assert {"dataset", "image_size", "learning_rate"} <= keys
+    assert not keys & {Meta.PARAM_SIZE, Meta.PARAM_NFILES}
 
 
 @pytest.mark.parametrize("stage", PIPELINE)

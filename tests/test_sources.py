@@ -134,7 +134,7 @@ NEEDS_TWO = "each class from 0 on needs two (or is a label wrong? fix it)"
          f"train-images-idx3-ubyte holds 1,200 images, {LABELS} 1,199 labels; get the two that belong together"),
         (TEST_IMAGES, lambda images: images.reshape(-1, 14, 56),
          f"train-images-idx3-ubyte has images of (28, 28) pixels, {TEST_IMAGES} of (14, 56); "
-         "get two that are the same, or set dataset.size"),
+         "get two that are the same, or set dataset.image_size"),
         (TEST_LABELS, lambda labels: np.where(np.arange(300) >= 290, 10, labels),
          "t10k-labels-idx1-ubyte: label 10 at 290 is outside the 10 classes; fix it"),
         (LABELS, lambda labels: np.where(labels == 7, 8, labels),

@@ -68,8 +68,8 @@ def read(
         (height, width), most = sizes.most_common(1)[0]
         size = height, width
         odd.append(
-            f"pictures of {len(sizes):,} sizes, {most:,} of {sum(sizes.values()):,} of {height}×{width}; dataset.size "
-            "is the one that all are brought to"
+            f"pictures of {len(sizes):,} sizes, {most:,} of {sum(sizes.values()):,} of {height}×{width}; "
+            "dataset.image_size is the one that all are brought to"
         )
     options = Options(size=size, channels=COLOUR if colour else None, processes=cores())
     try:
@@ -89,7 +89,9 @@ def read(
             )
         if images[split].shape[1:] != images["train"].shape[1:]:
             first, other = (sized(images[each].shape[1:]) for each in ("train", split))
-            raise InputError(f"{path}: train has images of {first} pixels, {split} of {other}; set dataset.size to one")
+            raise InputError(
+                f"{path}: train has images of {first} pixels, {split} of {other}; set dataset.image_size to one"
+            )
     return found, images, labels, odd
 
 

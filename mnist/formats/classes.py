@@ -163,8 +163,8 @@ def batches(files: list[tuple[Path, int]], options: Options) -> Iterator[Batch]:
             shape = shape or image.shape
             if image.shape != shape:
                 raise InputError(
-                    f"{path}: {size(image.shape)} pixels where {files[0][0]} has {size(shape)}; set dataset.size to "
-                    f"the height and width that all are to have, as in [{shape[0]}, {shape[1]}]"
+                    f"{path}: {size(image.shape)} pixels where {files[0][0]} has {size(shape)}; set "
+                    f"dataset.image_size to the height and width that all are to have, as in [{shape[0]}, {shape[1]}]"
                 )
         labels = np.array([label for _, label in files[done : done + len(found)]])
         done += len(found)

@@ -95,7 +95,7 @@ def written(
         if images.shape[1:] != shape:
             raise InputError(
                 f"{name(count)}: {size(images.shape[1:])} pixels where {name(0)} has {size(shape)}; "
-                f"set dataset.size to the one that all are to have, as in [{shape[0]}, {shape[1]}]"
+                f"set dataset.image_size to the one that all are to have, as in [{shape[0]}, {shape[1]}]"
             )
         kept.append(as_bytes(batch.labels, options.first_label, partial(shifted, name, count)))
         count += len(images)
@@ -163,7 +163,7 @@ def shrunk(image: Image.Image, shape: tuple[int, int]) -> Array:
 
 
 def shape_of(pixels: int, options: Options, place: str) -> tuple[int, ...]:
-    """The shape of an image that comes as a row of pixels: dataset.size if it has so many, else a square.
+    """The shape of an image that comes as a row of pixels: dataset.image_size if it has so many, else a square.
 
     If colours are kept, three numbers may be a pixel: red, green and blue, before those of the next one.
     """
@@ -174,7 +174,7 @@ def shape_of(pixels: int, options: Options, place: str) -> tuple[int, ...]:
             if shape and pixels and math.prod((*shape, *channels)) == pixels:
                 return (*shape, *channels)
     colours = ", and dataset.channels to 3 if they are colours" * (kinds == [()] and pixels % COLOUR == 0)
-    raise InputError(f"{place}: {pixels:,} pixels are no square; set dataset.size to height and width{colours}")
+    raise InputError(f"{place}: {pixels:,} pixels are no square; set dataset.image_size to height and width{colours}")
 
 
 def size(shape: tuple[int, ...]) -> str:

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.slow
     ("old", "new", "file", "expected"),
     [
         ("batch_size: 1000", "batch_size: 100", "params.yaml", ["evaluate"]),
+        ("# image_size: null  ", "image_size: [14, 14]", "params.yaml", STAGES),
         ("validation: 200", "validation: 100", "params.yaml", from_on("normalise")),
         ("which are pictures", "which ones are pictures", "mnist/formats/names.py", ["download"]),
         ('"""The pictures of a run.', '"""All pictures of a run.', "mnist/plots.py", ["plot-predictions"]),
