@@ -249,6 +249,16 @@ def test_first_label_takes_labels_that_count_from_1(tmp_path: Path) -> None:
     assert mnist.raw.load(tmp_path / "raw")[2]["train"].max() == 9
 
 
+def test_pictures_may_be_links_as_dvc_makes_them(forms: Path, tmp_path: Path) -> None:
+    """With its setting `cache.type symlink`, and where `prove` checks a commit out."""
+    digits = tmp_path / "digits"
+    for each in (forms / "png/digits").rglob("*.png"):
+        place = digits / each.relative_to(forms / "png/digits")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(each)
+    assert copied(digits, tmp_path / "links") == copied(forms / "png/digits", tmp_path / "files")
+
+
 def test_qmnists_labels_are_the_first_of_their_columns_and_emnists_images_are_turned_upright(tmp_path: Path) -> None:
     columns = np.zeros((40, 8), ">i4")
     columns[:, 0], columns[:, 1] = LABELS, 1000

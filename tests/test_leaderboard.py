@@ -287,6 +287,14 @@ def test_runs_of_other_code_libraries_or_data_are_another_recipe_where_the_data_
     assert sorted(group.values("accuracy") for group in groups.known()) == [[0.91, 0.9], [0.92], [0.93], [0.94]]
 
 
+def test_a_default_that_is_spelled_out_makes_no_other_recipe(history: History) -> None:
+    result(history, 0.9, seed=0)
+    spelled_out = "device: cpu\n          parts: 1\n          class_weights:"
+    result(history, 0.8, seed=1, edit=("device: cpu", spelled_out))
+    result(history, 0.7, seed=1, edit=("device: cpu", spelled_out.replace("1", "2")))
+    assert [group.values("accuracy") for group in groups.known()] == [[0.7], [0.8, 0.9]]
+
+
 def test_recipes_of_other_code_or_data_than_heads_are_counted_and_left_out(history: History) -> None:
     code, data = (
         re.findall(rf"path: {path}\n +hash: md5\n +md5: (\w+)", history.lock)[0]

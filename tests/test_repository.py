@@ -42,6 +42,12 @@ def test_an_image_gets_what_a_clone_has_and_no_outputs() -> None:
     assert f" AS {of_an_editor['target']}\n" in (ROOT / ".devcontainer" / of_an_editor["dockerfile"]).read_text("utf-8")
 
 
+def test_dvc_ignores_no_folder_that_may_be_a_class() -> None:
+    patterns = [line for line in (ROOT / ".dvcignore").read_text().splitlines() if line[0] != "#"]
+    assert {"/.venv", "/mutants"} <= set(patterns)
+    assert [pattern for pattern in patterns if pattern[0] not in "/._"] == []
+
+
 @pytest.mark.slow
 def test_results_of_a_pull_request_are_compared_if_they_hold(project: Project, tmp_path: Path) -> None:
     project.edit("learning_rate: 0.003", "learning_rate: 0.1")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mnist.commands import settings
 from mnist.commands.runs import IDLE
 from pipeline import git, lock
 from pipeline.errors import InputError
@@ -149,7 +150,7 @@ def known(say: Callable[[str], None] = aside, asked: Callable[[Identity], bool] 
 
 def identity(made: lock.Lock) -> Identity:
     """What a run is told apart by: what decides its training, and which images it was measured on."""
-    parameters = made.parameters(METRICS).items()
+    parameters = settings.complete(made.parameters(METRICS)).items()
     kept = {key: value for key, value in parameters if not key.startswith(IDLE)}
     return {**kept, DATA: made.outputs().get(DATA, "unknown")[:7], CODE: made.versions(METRICS)[:7]}
 

@@ -54,7 +54,7 @@ def read(name: str) -> Run:
     test_files = {file: digest for file, digest in digests.items() if file.startswith("t10k")}
     return Run(
         name,
-        revision.parameters,
+        settings.complete(revision.parameters),
         predictions.read(described.classes, Path(f"{name}:{predictions.FILE}"), answers),
         results.read_history(Path(f"{name}:{results.HISTORY}"), epochs),
         described.name,

@@ -23,6 +23,21 @@ class Settings(params.Section):
     machine: Machine = Machine()
 
 
+# what keys that need not be there have without being there, by dotted name
+DEFAULTS = {
+    f"{section}.{key}": field.default
+    for section, part in Settings.model_fields.items()
+    if part.annotation
+    for key, field in part.annotation.model_fields.items()
+    if not field.is_required()
+}
+
+
+def complete(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters by dotted name, with those that are not there, so that one that is spelled out makes no difference."""
+    return parameters | {key: value for key, value in DEFAULTS.items() if key not in parameters}
+
+
 def read(path: Path = params.FILE) -> Settings:
     """Read and check `params.yaml`. Raises InputError, in one line, for whatever is wrong with it."""
     return check(yaml12.read(path), path)

@@ -76,7 +76,7 @@ def data_set(path: Path) -> Found:
                 )
         files: list[tuple[Path, int]] = []
         for label, name in enumerate(names):
-            here, others = listed(folder / name, path) if (folder / name).is_dir() else ([], [])
+            here, others = listed(folder / name) if (folder / name).is_dir() else ([], [])
             files += [(file, label) for file in here]
             no_pictures += others
             if here and not has_pictures(folder / name):
@@ -117,11 +117,14 @@ def numbered(names: list[str]) -> bool:
     return all(name.isascii() and name.isdecimal() for name in names) and len(set(map(int, names))) == len(names)
 
 
-def listed(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
-    """The pictures in a folder and below it, by name, and the other files; what is hidden is neither."""
+def listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The pictures in a folder and below it, by name, and the other files; what is hidden is neither.
+
+    A file may be a link, as DVC makes them (`cache.type symlink`): it hashes what they lead to. A folder may not: it passes
+    by those.
+    """
     found: list[Path] = []
     others: list[Path] = []
-    real = os.path.realpath(root)
     for place, inside, names in os.walk(folder, onerror=refuse):
         inside[:] = sorted(name for name in inside if not name.startswith("."))
         for name in (*inside, *names):
@@ -132,8 +135,6 @@ def listed(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
                 raise InputError(
                     f"{printable(each)}: a link to a folder, to nothing or to itself; put the pictures there"
                 )
-            if not os.path.realpath(each).startswith(f"{real}/"):
-                raise InputError(f"{printable(each)}: a link that leads out of {root}; put the picture itself there")
         for name in sorted(name for name in names if not name.startswith(".")):
             if not name.isprintable():
                 raise InputError(f"{printable(Path(place, name))}: a name that is not printable UTF-8; rename the file")

@@ -18,15 +18,20 @@ MNIST = Options()
 def copy(path: Path, target: Path, handwriting: bool = True, options: Options = MNIST) -> Found:
     """Write the data set at `path` as IDX files into `target` and describe them there.
 
-    Class names come from `classes.txt` beside the data, a name a line, if it is there; known data sets and folders of
+    Class names come from `classes.txt` in the folder, a name a line, if it is there; known data sets and folders of
     pictures bring their own. What is decided for the reader is printed. Returns what was found, and raises InputError
     for whatever does not make a data set.
     """
     found = recognise.data_set(path)
+    if not path.is_dir() and (beside := path.with_name(CLASSES_FILE)).exists():
+        raise InputError(
+            f"{beside}: DVC does not look at it, as dataset.path is the file {path}; put both into a folder of their "
+            "own, and set dataset.path to that"
+        )
+    names = class_names(path / CLASSES_FILE) or found.classes
     convert(found, target, options)
     for note in found.notes:
         print(note)
-    names = class_names((path if path.is_dir() else path.parent) / CLASSES_FILE) or found.classes
     name, names = identified(path, target, names)
     raw.describe(target, name, names, handwriting and name not in NOT_WRITTEN)
     return found
