@@ -120,8 +120,8 @@ def numbered(names: list[str]) -> bool:
 def listed(folder: Path) -> tuple[list[Path], list[Path]]:
     """The pictures in a folder and below it, by name, and the other files; what is hidden is neither.
 
-    A file may be a link, as DVC makes them (`cache.type symlink`): it hashes what they lead to. A folder may not: it passes
-    by those.
+    A file may be a link, as DVC makes them (`cache.type symlink`), for it hashes what they lead to; it enters no linked
+    folder.
     """
     found: list[Path] = []
     others: list[Path] = []
