@@ -17,7 +17,7 @@ import torch
 from mnist.commands import fingerprint, prove
 from pipeline import again, checkout, files, git, lock, revisions
 from pipeline.errors import InputError
-from tests.conftest import LONG, PATIENCE, STAGES, Project, commit, copy
+from tests.conftest import LONG, PATIENCE, STAGES, Project, commit, copy, needs_the_order
 from tests.endtoend.test_checkouts import submodule
 from tests.endtoend.test_interruptions import until
 from tests.test_bad_input import contents, run_inside
@@ -237,6 +237,14 @@ def test_what_cannot_be_proved_is_refused_in_one_line_before_anything_runs(
     assert said.status == 1
     assert re.fullmatch(f"error: {expected}.*\n", said.err), said.err
     assert "running" not in said.out
+
+
+@needs_the_order
+def test_instructions_that_torch_would_choose_by_itself_are_no_reason_for_a_difference(project: Project) -> None:
+    edit_metric(project)
+    commit(project, "harm")
+    done = project.run("python", "-m", "mnist", "prove", ATEN_CPU_CAPABILITY="default")
+    assert f"  processor  {fingerprint.processor()}" in done.stdout.splitlines(), done
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

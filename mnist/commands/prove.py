@@ -28,6 +28,9 @@ def prove(
     Example: python -m mnist prove HEAD
     """
     start = time.perf_counter()
+    from mnist import numerics
+
+    numerics.pin(threads=1)  # else torch would use AVX-512 where it can, and `report` blame the processor
     name = of_file(Path(what)) if Path(what).is_file() else what
     revision = Revision(name)
     again.check(revision)
