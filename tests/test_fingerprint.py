@@ -49,6 +49,13 @@ def know(project: Project, *rows: str) -> None:
     (project.path / fingerprint.TABLE).write_text("\n".join([",".join(fingerprint.Known._fields), *rows, ""]))
 
 
+def call_it_mnist(project: Project) -> None:
+    """Let the model say that it is of MNIST."""
+    model, description = models.read(project.path / MODEL)
+    (project.path / MODEL).unlink()
+    models.write(model, description.model_copy(update={"dataset": "mnist"}), project.path / MODEL)
+
+
 @pytest.mark.slow
 def test_the_command_names_the_recipe_or_says_what_is_known_instead(project: Project) -> None:
     """The small project's parameters are no recipe's, as its epochs differ; here its own become one."""
@@ -58,9 +65,7 @@ def test_the_command_names_the_recipe_or_says_what_is_known_instead(project: Pro
     shutil.copy(project.path / "params.yaml", project.path / "recipes/default.yaml")
     know(project, "default,2.13.0,0123456789abcdef,nothing")
     assert ask(project) == none, "these are of other images"
-    model, description = models.read(project.path / MODEL)
-    (project.path / MODEL).unlink()
-    models.write(model, description.model_copy(update={"dataset": "mnist"}), project.path / MODEL)
+    call_it_mnist(project)
     know(project, "mlp,2.14.1,0123456789abcdef,nothing")
     assert ask(project) == none, "the recipe is somebody's own"
     know(project, f'default,2.14.1,{found},"this, that"')
@@ -68,8 +73,21 @@ def test_the_command_names_the_recipe_or_says_what_is_known_instead(project: Pro
     printed = json.loads(project.mnist("fingerprint", "--json"))
     assert (printed["fingerprint"], printed["recipe"]) == (found, "default")
     know(project, "default,2.13.0,0123456789abcdef,nothing")
-    told = f"not known; this is torch {description.torch}, and default with torch 2.13.0 is 0123456789abcdef"
+    told = f"not known; this is torch {printed['torch']}, and default with torch 2.13.0 is 0123456789abcdef"
     assert ask(project) == (1, f"{found}: {told}; here: {fingerprint.processor()}\n")
+
+
+def test_a_model_of_other_images_than_a_recipe_has_gives_no_alarm(project: Project) -> None:
+    shutil.copy(project.path / "params.yaml", project.path / "recipes/default.yaml")
+    call_it_mnist(project)
+    know(project, "default,2.13.0,0123456789abcdef,nothing")
+    assert ask(project)[0] == 1
+    project.edit("validation: 200", "validation: 100", "recipes/default.yaml")
+    status, line = ask(project)
+    assert (status, "of no recipe whose weights are known" in line) == (0, True), "fewer are held out"
+    project.edit("validation: 100", "validation: 200", "recipes/default.yaml")
+    project.edit("momentum: 0.0", "momentum: 0.1", "dvc.lock")
+    assert ask(project)[0] == 0, "dvc.lock is of another run"
 
 
 @pytest.mark.slow

@@ -92,9 +92,10 @@ def test_a_recipe_begins_with_no_other_model_and_weighs_no_classes(folder: Path)
     path = folder / "params.yaml"
     keys = "  start_from: old.safetensors\n  class_weights: balanced\n"
     path.write_text(path.read_text("utf-8").replace("  device: cpu", f"{keys}  device: cpu"), "utf-8")
-    claimed = settings.read().train.model_dump(exclude_defaults=True)
-    assert recipe.with_parameters({**claimed, "epochs": 7}) == []
+    claimed, images = settings.read().train.model_dump(exclude_defaults=True), settings.read().normalise.model_dump()
+    assert recipe.with_parameters({**claimed, "epochs": 7}, images) == []
     recipe.apply("other")
     chosen = settings.read().train
     assert (chosen.start_from, chosen.class_weights, chosen.epochs) == (None, None, 7)
-    assert recipe.with_parameters(chosen.model_dump(exclude_defaults=True)) == ["other"]
+    assert recipe.with_parameters(chosen.model_dump(exclude_defaults=True), images) == ["other"]
+    assert recipe.with_parameters(chosen.model_dump(exclude_defaults=True), {**images, "seed": 1}) == []

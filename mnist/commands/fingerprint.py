@@ -7,18 +7,22 @@ import platform
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from mnist.commands import recipe, trained
+from pipeline import lock
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mnist.models import Description
+
 TABLE = Path("recipes/fingerprints.csv")
 DATASET = "mnist"  # of which the table is
+NORMALISE = "normalise."
 DIGITS = 16
 
 
@@ -35,17 +39,27 @@ def fingerprint(as_json: Annotated[bool, typer.Option("--json", help="Print one 
     """Print the fingerprint of models/model.safetensors, whether it is a recipe's known one, and this processor.
 
     Recipes are known on MNIST, as params.yaml has it. Exits with 1 if a model of MNIST has the parameters of one that
-    the table has, but not its fingerprint.
+    the table has, by what dvc.lock records of its images, but not its fingerprint.
 
     Example: python -m mnist fingerprint
     """
     model, description = trained.read()
     found = of(model.state_dict())
-    claimed = recipe.with_parameters(description.parameters) if description.dataset == DATASET else []
+    of_mnist = description.dataset == DATASET
+    claimed = recipe.with_parameters(description.parameters, normalised(description)) if of_mnist else []
     row, phrase, right = verdict(found, description.torch, claimed)
     facts = {"fingerprint": found, "recipe": row and row.recipe, "torch": description.torch, "processor": processor()}
     print(json.dumps(facts) if as_json else f"{found}: {phrase}; here: {facts['processor']}")
     raise typer.Exit(0 if right else 1)
+
+
+def normalised(description: "Description") -> dict[str, Any]:
+    """The section `normalise` that a model's images were made with; nothing if dvc.lock is of another run."""
+    made, model = lock.read(), str(trained.FILE)
+    if made.mixed(model) or description.inputs not in {stage.key for stage in made.behind(model).values()}:
+        return {}
+    values = made.parameters(model)
+    return {key.removeprefix(NORMALISE): value for key, value in values.items() if key.startswith(NORMALISE)}
 
 
 def of(weights: dict[str, "Tensor"]) -> str:

@@ -36,12 +36,17 @@ def names() -> dict[str, str]:
     }
 
 
-def with_parameters(chosen: dict[str, Any]) -> list[str]:
-    """The recipes that have these parameters of training, with seed 0 on the CPU."""
-    sections = {name: yaml12.read(FOLDER / f"{name}.yaml").get("train", {}) for name in names()}
+def with_parameters(train: dict[str, Any], normalise: dict[str, Any]) -> list[str]:
+    """The recipes that have these parameters of training and of its images, with seed 0 on the CPU."""
+    trees = {name: yaml12.read(FOLDER / f"{name}.yaml") for name in names()}
     # what a recipe leaves open may be anything, but for keys that are not there unless it names them
-    left = {key: value for key, value in chosen.items() if key not in OPTIONAL}
-    return [name for name, section in sections.items() if chosen == {**left, **section, "seed": 0, "device": "cpu"}]
+    left = {key: value for key, value in train.items() if key not in OPTIONAL}
+    return [
+        name
+        for name, tree in trees.items()
+        if train == {**left, **tree.get("train", {}), "seed": 0, "device": "cpu"}
+        and normalise == {**normalise, **tree.get("normalise", {}), "seed": 0}
+    ]
 
 
 def apply(name: str, path: Path = params.FILE) -> None:
