@@ -11,6 +11,7 @@ from scipy import stats
 from mnist.dataset import Array
 
 RESAMPLES = 2000
+LARGEST_LOSS = -float(np.log(np.finfo(np.float32).tiny))  # of an image, as `predictions.image_losses` has it
 
 
 class Difference(NamedTuple):
@@ -41,10 +42,15 @@ def accuracy_difference(a_right: Array, b_right: Array) -> Difference:
 
 
 def loss_difference(a: Array, b: Array) -> Difference:
-    """Difference of two mean losses on the same images, (n,) in nats, with its 95 % percentile bootstrap interval."""
+    """Difference of two mean losses on the same images, (n,) in nats, with its 95 % percentile bootstrap interval.
+
+    A single image says nothing of others, so the interval is then of all that is possible.
+    """
     differences = b - a
     if not differences.any():
         return Difference(0.0, 0.0, 0.0)
+    if len(differences) == 1:
+        return Difference(float(differences[0]), -LARGEST_LOSS, LARGEST_LOSS)
     found = stats.bootstrap(
         (differences,), np.mean, n_resamples=RESAMPLES, batch=100, method="percentile", rng=np.random.RandomState(0)
     ).confidence_interval

@@ -78,6 +78,12 @@ def test_no_images_more_than_all_can_be_gained_or_lost() -> None:
     assert (nothing.value, nothing.low) == (-1, -1)
 
 
+def test_one_image_says_nothing_of_the_loss_on_others() -> None:
+    worst = -np.log(np.finfo(np.float32).tiny)
+    assert paired.loss_difference(np.array([0.5]), np.array([0.75])) == (0.25, -worst, worst)
+    assert paired.loss_difference(np.zeros(1), np.zeros(1)) == (0, 0, 0)
+
+
 CLASSES = ["cat", "dog", "ému", "fox"]
 HISTORY = [Epoch(1, 0.1, 0.9, 0.8, 0.7), Epoch(2, 0.1, 0.5, 0.6, 0.8)]
 

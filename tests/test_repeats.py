@@ -25,6 +25,12 @@ def test_the_difference_of_two_recipes_is_that_of_their_means() -> None:
     assert seeds.difference(same, same) == (0, 0, 0)
 
 
+@pytest.mark.parametrize(("a", "b"), [([1, 0, 0], [1, 1]), ([1, 1], [1, 1])])
+def test_one_image_says_nothing_of_recipes(a: list[int], b: list[int]) -> None:
+    found = seeds.difference(*(np.array(side, bool)[:, None] for side in (a, b)))
+    assert found == (pytest.approx(np.mean(b) - np.mean(a)), -1, 1)
+
+
 @pytest.mark.parametrize(("runs", "spread"), [(2, 0.02), (3, 0.02), (3, 0.0), (8, 0.002)])
 def test_its_interval_covers_as_often_as_it_says_whether_seeds_or_images_decide(runs: int, spread: float) -> None:
     """An image is easy or hard for all runs; a run is right on the easy ones more or less often."""

@@ -42,6 +42,14 @@ def test_a_report_of_one_run_has_its_five_pictures_and_no_difference(
     assert "difference" not in html
 
 
+def test_two_runs_on_one_image_can_be_compared_and_reported(tmp_path: Path) -> None:
+    project = keep(
+        tmp_path / "kept", *(answering(np.array([right]), revision=f"is-{right}") for right in (False, True))
+    )
+    assert "p (exact McNemar)    1" in project.mnist("compare", "is-False", "is-True").splitlines()
+    assert project.mnist("report", "is-False", "is-True").startswith("report.html: ")
+
+
 def test_each_metric_has_a_row_and_each_run_a_column() -> None:
     a, b = pair()
     rows = dict(report.measured([a, b]))
