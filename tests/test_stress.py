@@ -16,6 +16,7 @@ from mnist.commands import predict
 from mnist.commands import stress as command
 from mnist.dataset import Array
 from tests.conftest import ROOT, Project
+from tests.harms import model
 from tests.test_handwriting import likeness
 
 SHAPE = (28, 28)
@@ -144,6 +145,14 @@ def test_the_table_has_a_row_for_each_change_and_font_with_its_interval(
         assert re.split("  +", line) == [
             row["pictures"], str(row["n"]), f"{row['accuracy']:.4f}", interval, str(row["refused"]),
         ]  # fmt: skip
+
+
+def test_classes_that_are_words_are_not_drawn_in_fonts(project: Project) -> None:
+    words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    model(lambda _, description: description.update(classes=words))(project.path)
+    done = project.inside("stress", "--images", "2", "--times", "1", "--json")
+    assert (done.returncode, "fonts" in done.stderr) == (0, False)
+    assert [row["pictures"] for row in json.loads(done.stdout)] == list(stress.CHANGES)
 
 
 def test_a_picture_that_is_refused_counts_as_wrong(digits: Array, template: Project) -> None:

@@ -68,12 +68,13 @@ def stress(
     if not description.handwriting:
         raise InputError(f"{revision}: its model is of {description.dataset}, no handwriting; name one that is")
     numerics.warn("stress", "cpu")
-    fonts = stress.installed()
+    characters = any(len(name) == 1 for name in description.classes)  # else there is nothing to draw in fonts
+    fonts = stress.installed() if characters else {}
     kinds = [*of_test_images(revision, description, images), *of_fonts(fonts, description.classes, times)]
     with console.progress("drawing", sum(len(kind.labels) for kind in kinds)) as advance:
         rows = [measured(kind, model, description, advance) for kind in kinds]
     print(json.dumps([row._asdict() for row in rows], indent=2, ensure_ascii=False) if as_json else table(rows))
-    if len(fonts) < ENOUGH:
+    if characters and len(fonts) < ENOUGH:
         print(f"stress: {advice(list(fonts))}", file=sys.stderr)
 
 
