@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import os
 import re
+import shlex
 import sys
 import zlib
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ def test_data_that_cannot_be_read_are_refused_in_one_line_by_look(case: Case, tm
     (tmp_path / ".dvc").mkdir()
     case.harm(tmp_path)
     before = contents(tmp_path)
-    done = Project(tmp_path).inside(*case.command.split()[1:])
+    done = Project(tmp_path).inside(*shlex.split(case.command)[1:])
     check_refusal(case, done.returncode, done.stderr)
     assert contents(tmp_path) == before
 
@@ -136,7 +137,7 @@ def test_bad_input_is_refused_in_one_line_and_nothing_is_harmed(
 def test_bad_input_is_refused_by_a_real_process_too(case: Case, project: Project) -> None:
     case.harm(project.path)
     before = contents(project.path)
-    done = project.run(sys.executable, "-m", *case.command.split())
+    done = project.run(sys.executable, "-m", *shlex.split(case.command))
     check_refusal(case, done.returncode, done.stderr)
     assert contents(project.path) == before
 

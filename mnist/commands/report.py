@@ -26,7 +26,7 @@ def report(
 
     Example: python -m mnist report main workspace --output report.html
     """
-    chosen = [runs.read(revision) for revision in (a, b) if revision]
+    chosen = [runs.read(revision) for revision in (a, b) if revision is not None]
     found = compare.between(*chosen) if len(chosen) == 2 else None
     if markdown:
         print("\n".join(comment(chosen, found)))
