@@ -168,11 +168,12 @@ def now_and_then(label: str, total: int) -> Callable[[int], None]:
 
 def writable(path: Path | None) -> Path | None:
     """Refuse a file that cannot be written, before the work for it is done; a callback for an option."""
-    if path and (path.is_dir() or not path.parent.is_dir()):
-        what = (
-            f"{path} is a folder"
-            if path.is_dir()
-            else f"there is no folder {path.parent}; `mkdir -p {path.parent}` makes it"
-        )
-        raise typer.BadParameter(what)
+    if path is None:
+        return None
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder")
+    if path.exists() and not path.is_file():  # which a file would take the place of
+        raise typer.BadParameter(f"{path} is a pipe or a device; name a file")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}; `mkdir -p {path.parent}` makes it")
     return path

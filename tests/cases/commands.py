@@ -30,6 +30,8 @@ COMMANDS = [
     Case("a folder to draw into", "mnist compare --images data", lambda _: None, r"data is a folder.*\(see --help\)", 2),
     Case("no folder to draw into", "mnist compare --images no/a.png", lambda _: None, r"no folder no; .*--help\)", 2, remedy=("mkdir -p no",)),
     Case("no folder to report into", "mnist report --output no/a.html", lambda _: None, r"no folder no; .*help\)", 2, remedy=("mkdir -p no",)),
+    *(Case("a pipe to write to", f"mnist {command}", lambda root: os.mkfifo(root / "pipe"), r"pipe is a pipe .*; name a file \(see --help\)", 2)
+      for command in ("report --output pipe", "export pipe", "compare --images pipe")),
     *(Case("an empty revision", f"mnist {command}", lambda _: None, "the revision's name is empty; name a commit") for command in (
         "report ''", "report '' workspace", "report workspace ''", "compare ''", "prove ''", "stress --revision ''")),
     Case("two formats at once", "mnist leaderboard --json --csv", lambda _: None, r"exclude each other; .*--help\)", 2),
