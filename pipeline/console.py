@@ -20,7 +20,7 @@ import typer
 from typer.exceptions import TyperException
 
 from pipeline import MEMORY
-from pipeline.errors import InputError
+from pipeline.errors import InputError, command
 
 QUIET = 30.0  # seconds without a word, where there is no terminal
 STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -175,5 +175,5 @@ def writable(path: Path | None) -> Path | None:
     if path.exists() and not path.is_file():  # which a file would take the place of
         raise typer.BadParameter(f"{path} is a pipe or a device; name a file")
     if not path.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {path.parent}; `mkdir -p {path.parent}` makes it")
+        raise typer.BadParameter(f"there is no folder {path.parent}; {command('mkdir', '-p', path.parent)} makes it")
     return path

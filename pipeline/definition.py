@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline import params, yaml12
-from pipeline.errors import InputError, suggestion
+from pipeline.errors import InputError, command, suggestion
 
 FILE = Path("dvc.yaml")
 MISSING = object()
@@ -135,7 +135,9 @@ def content(path: str) -> dict[str, Any]:
     try:
         return parse(Path(path).read_bytes(), path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; `git restore {path}` brings it back") from error
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; {command('git', 'restore', path)} brings it back"
+        ) from error
 
 
 def parse(content: bytes, path: str) -> dict[str, Any]:
@@ -144,7 +146,7 @@ def parse(content: bytes, path: str) -> dict[str, Any]:
         return tomllib.loads(content.decode()) if path.endswith(".toml") else yaml12.parse(content, path)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         yaml12.check_merged(content, path)
-        raise InputError(f"{path}: not valid TOML: {error}; fix it, or `git restore {path}`") from error
+        raise InputError(f"{path}: not valid TOML: {error}; fix it, or {command('git', 'restore', path)}") from error
 
 
 def find(tree: Any, key: str) -> Any:

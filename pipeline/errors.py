@@ -1,5 +1,6 @@
 """The error for everything that the person in front of the screen can put right."""
 
+import shlex
 from difflib import get_close_matches
 from typing import Self
 
@@ -15,6 +16,11 @@ class InputError(Exception):
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "its content"
         return cls(f"{place}: {key}: {first['msg']}; {remedy}")
+
+
+def command(*words: object) -> str:
+    """A command as a message names it, to be copied into a shell whatever the paths in it."""
+    return f"`{shlex.join(map(str, words))}`"
 
 
 def suggestion(word: str, choices: list[str], otherwise: str | None = None) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import definition, git, lock, verify
-from pipeline.errors import InputError
+from pipeline.errors import InputError, command
 
 COMPILED = "__pycache__"  # what Python keeps of modules, which .dvcignore names
 TICK = 20_000_000  # ns: the coarsest file timestamp we expect, with a margin
@@ -111,11 +111,12 @@ def versions(path: Path, known: dict[str, Version]) -> list[tuple[str, Version]]
     """A file, or every file below a folder, by name."""
     if not path.exists():
         tracker = next((each for each in lock.trackers(path) if each.is_file()), None)
-        brings = f"`dvc checkout {tracker}`" if tracker else "`dvc repro` or git"
+        brings = command("dvc", "checkout", tracker) if tracker else "`dvc repro` or git"
         raise InputError(f"{path}: missing, and dvc.yaml says that this stage reads it; {brings} brings it")
     if not path.is_dir() and not path.is_file():
         raise InputError(
-            f"{path}: neither a file nor a folder; `rm {path}`, then `dvc repro` or git brings what belongs there"
+            f"{path}: neither a file nor a folder; {command('rm', path)}, then `dvc repro` or git brings what belongs "
+            "there"
         )
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     return [

@@ -3,13 +3,14 @@
 import functools
 import hashlib
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
 from pipeline import definition, git, params, yaml12
-from pipeline.errors import InputError
+from pipeline.errors import InputError, command
 
 FILE = Path("dvc.lock")
 
@@ -160,7 +161,7 @@ def parse_tracked(content: bytes, place: str) -> str | None:
     try:
         return Tracked.model_validate(yaml12.parse(content, place)).outs[0].md5
     except ValidationError as error:
-        raise InputError.invalid(place, error, f"`git restore {place}` brings it back") from error
+        raise InputError.invalid(place, error, f"{command('git', 'restore', place)} brings it back") from error
 
 
 def read() -> Lock:
@@ -177,5 +178,5 @@ def merge() -> str:
     """What ends a conflict in the workspace's lock: stages whose side is not taken come from the cache."""
     ours = next(git.contents([("HEAD", str(FILE))]))
     kept = git.run("ls-files", "--", *parse(ours, f"HEAD: {FILE}").outputs()).splitlines() if ours else []
-    files = " ".join([str(FILE), *dict.fromkeys(kept)])
+    files = shlex.join([str(FILE), *dict.fromkeys(kept)])
     return f"take one side, and let DVC do the rest: `git checkout HEAD {FILE} && dvc repro && git add {files}`"

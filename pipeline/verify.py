@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import files, lock, yaml12
-from pipeline.errors import InputError
+from pipeline.errors import InputError, command
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -49,7 +49,9 @@ def repository() -> Iterator["Repo"]:
             if file.is_file():
                 yaml12.check_merged(file.read_bytes(), file)
         remedy = (
-            f"fix it, or `git restore {damaged}`" if damaged.name else "fix that, or run this in a clone of the project"
+            f"fix it, or {command('git', 'restore', damaged)}"
+            if damaged.name
+            else "fix that, or run this in a clone of the project"
         )
         raise InputError(f"DVC cannot use this folder ({error}); {remedy}") from error
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, command
 
 LARGEST_FILE = 10_000_000  # bytes; a device given for a file by mistake would not end
 DEEPEST = 100  # collections in one another; PyYAML's C code crashes at some ten thousand
@@ -84,12 +84,14 @@ for kind, constructor, pattern, first in (
 def read(path: Path) -> dict[str, Any]:
     """Read a YAML file's sections. Raises InputError, in one line, if it cannot be read or is not YAML."""
     if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-        raise InputError(f"{path}: not a file; move it away, `git restore {path}` brings it back")
+        raise InputError(f"{path}: not a file; move it away, {command('git', 'restore', path)} brings it back")
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; `git restore {path}` brings it back") from error
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; {command('git', 'restore', path)} brings it back"
+        ) from error
     return parse(content, path)
 
 
@@ -112,7 +114,9 @@ def parse(content: bytes, place: object) -> dict[str, Any]:
         raise InputError(f"{place}: not valid YAML: {type(error).__name__}: {str(error)[:200]}; fix it") from error
     if not isinstance(tree, dict):
         found = "is empty" if tree is None else f"holds a {type(tree).__name__}"
-        raise InputError(f"{place}: {found} where sections are expected; `git restore {place}` brings them back")
+        raise InputError(
+            f"{place}: {found} where sections are expected; {command('git', 'restore', place)} brings them back"
+        )
     return tree
 
 

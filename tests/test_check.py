@@ -10,10 +10,10 @@ from tests.conftest import Project
 
 @pytest.mark.slow
 def test_data_that_no_copy_of_the_project_would_find_are_named_with_what_helps(project: Project) -> None:
-    shutil.copytree(project.path / "data/small", project.path / "data/mine")
-    project.edit("path: data/small", "path: data/mine")
+    shutil.copytree(project.path / "data/small", project.path / "data/my own")
+    project.edit("path: data/small", "path: data/my own")
     experiment = ["dvc", "exp", "run", "--temp", "--name", "copied", "-S", "train.epochs=1"]
-    (line,) = re.findall(r"^data/mine: clones, .*; `(.*)`, or commit it$", check(project), re.MULTILINE)
+    (line,) = re.findall(r"^data/my own: clones, .*; `(.*)`, or commit it$", check(project), re.MULTILINE)
     assert project.run(*experiment).returncode != 0
     project.succeed("bash", "-ec", line)
     project.succeed("git", "add", "data")

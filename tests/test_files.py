@@ -1,13 +1,16 @@
 """Files as the stages treat them: written whole or not at all, and known by content and time."""
 
 import os
+import re
 import resource
+import shlex
 import time
 from pathlib import Path
 
 import pytest
 
 from pipeline import files, inputs
+from pipeline.errors import InputError
 
 MOMENT = 1_700_000_000_000_000_000  # ns, in 2023
 MILLISECOND = 1_000_000  # ns
@@ -61,6 +64,15 @@ def test_what_cannot_be_written_whole_leaves_the_old_content_alone(tmp_path: Pat
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == b"old"
     assert only(tmp_path) == ["file"]
+
+
+def test_a_command_that_a_message_names_has_paths_as_a_shell_takes_them(tmp_path: Path) -> None:
+    pipe = tmp_path / "it's odd"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError) as error:
+        inputs.versions(pipe, {})
+    _, removed, _ = re.split("; `|`, ", str(error.value))
+    assert shlex.split(removed) == ["rm", str(pipe)]
 
 
 def test_code_written_while_the_clock_that_dates_files_stood_still_counts_as_written_since(tmp_path: Path) -> None:

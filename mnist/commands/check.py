@@ -12,7 +12,7 @@ from mnist.commands import oddities, settings
 from mnist.dataset import Array
 from mnist.formats import sources
 from pipeline import definition, files, git, imports, lock, params, pins, running, verify, yaml12
-from pipeline.errors import InputError
+from pipeline.errors import InputError, command
 from stages import download
 
 
@@ -32,7 +32,7 @@ def findings() -> Iterator[str]:
     if empty := verify.unfinished(folder):
         raise InputError(
             f"{empty[0]}: empty, as when DVC was killed before it wrote what it knows of a run there, and `dvc repro` "
-            f"fails on it; `rmdir {' '.join(map(str, empty))}`"
+            f"fails on it; {command('rmdir', *empty)}"
         )
     tree = yaml12.read(params.FILE)
     chosen = settings.check(tree)
@@ -88,7 +88,7 @@ def untracked(name: str) -> str | None:
         trackers = lock.trackers(path)
         if not git.run("ls-files", "--", *map(str, [path, *trackers])):
             tracked = next((each for each in trackers if each.is_file()), None)
-            return f"commit {tracked}" if tracked else f"`dvc add {path}`, or commit it"
+            return f"commit {tracked}" if tracked else f"{command('dvc', 'add', path)}, or commit it"
     return None
 
 

@@ -10,7 +10,7 @@ from mnist.commands import settings, space, trials
 from mnist.commands.check import untracked
 from mnist.commands.groups import aside
 from pipeline import console, definition, git, inputs, lock, params, pins, yaml12
-from pipeline.errors import InputError
+from pipeline.errors import InputError, command
 from pipeline.processes import cores
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def check_committed(tree: dict[str, Any]) -> None:
         path, md5 = str(tracker.with_suffix("")), lock.parse_tracked(tracker.read_bytes(), str(tracker))
         if md5 and inputs.digests([path]) != {path: md5}:
             raise InputError(
-                f"{path}: not as {tracker} has it, and a sweep runs what it has; `dvc add {path}` and commit that, or "
-                f"`dvc checkout --force {tracker}`"
+                f"{path}: not as {tracker} has it, and a sweep runs what it has; {command('dvc', 'add', path)} and "
+                f"commit that, or {command('dvc', 'checkout', '--force', tracker)}"
             )
 
 

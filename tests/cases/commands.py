@@ -34,6 +34,8 @@ COMMANDS = [
       for command in ("report --output pipe", "export pipe", "compare --images pipe")),
     *(Case("an empty revision", f"mnist {command}", lambda _: None, "the revision's name is empty; name a commit") for command in (
         "report ''", "report '' workspace", "report workspace ''", "compare ''", "prove ''", "stress --revision ''")),
+    Case("no folder of two words", "mnist report --output 'no such/a.html'", lambda _: None, "no folder no such; `mkdir", 2, remedy=("mkdir -p 'no such'",)),
+    Case("an empty sweep", "mnist sweep 'a sweep.yaml'", text("a sweep.yaml", ""), r"`git restore 'a sweep\.yaml'`"),
     Case("two formats at once", "mnist leaderboard --json --csv", lambda _: None, r"exclude each other; .*--help\)", 2),
     Case("a recipe in Latin-1", "mnist recipe odd", text("recipes/odd.yaml", b"# caf\xe9\n"), r"odd\.yaml: byte 5 is not"),
     *(Case("params.yaml broken", command, text("params.yaml", "train: ["), r"params\.yaml, line 2, .*not valid YAML")
