@@ -1,10 +1,12 @@
 """What a person sees of a command: its errors in one line and its exit status."""
 
 import atexit
+import codecs
 import contextlib
 import errno
 import gc
 import io
+import json
 import os
 import re
 import signal
@@ -129,6 +131,11 @@ def refused(error: OSError) -> str:
 def say(line: object) -> None:
     """Print a line at once, so that it can be watched through a pipe as well."""
     print(line, flush=True)
+
+
+def as_json(found: object) -> str:
+    """JSON to print; where stdout is not UTF-8, what is not ASCII is escaped as every parser takes it."""
+    return json.dumps(found, indent=2, ensure_ascii=codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8")
 
 
 @contextlib.contextmanager

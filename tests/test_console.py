@@ -1,10 +1,12 @@
 """What a command's surroundings may do to it: a line at most, and never a traceback."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline import console
 from tests.conftest import ROOT, Project
@@ -117,6 +119,21 @@ def test_what_python_is_told_costs_no_answer(environment: dict[str, str], projec
     done = shell(project, COMPARE, **environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "A and B are right on the same 300 images." in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_json_is_what_every_parser_takes_in_whatever_encoding(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    names = ["ü", "😀"]
+    for name in names:
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for k in range(5):
+            Image.new("L", (8, 8), 50 * k).save(tmp_path / "data" / name / f"{k}.png")
+    command = ("python", "-m", "mnist", "look", "--json", "data")
+    done = Project(tmp_path).run(*command, PYTHONIOENCODING=encoding, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert sorted(json.loads(done.stdout)["classes"]) == sorted(names)
+    assert ("ü" in done.stdout) == (encoding == "utf-8")
 
 
 def test_without_a_terminal_progress_is_a_line_now_and_then(

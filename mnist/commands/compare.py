@@ -1,6 +1,5 @@
 """Is the difference between two runs on the same test images more than chance?"""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,7 +44,7 @@ def compare(
             f"{a} and {b}: --gate-recipe needs the results of two seeds of each recipe; run the one that lacks them "
             "with another seed: dvc exp run -S train.seed=1"
         )
-    print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found)))
+    print(console.as_json(found) if as_json else "\n".join(lines(found)))
     if images:
         from mnist import plots
         from mnist.commands import flipped

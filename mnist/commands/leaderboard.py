@@ -19,7 +19,7 @@ from mnist import seeds
 from mnist.commands import groups
 from mnist.commands.figures import plain
 from mnist.commands.groups import Group
-from pipeline import git, lock
+from pipeline import console, git, lock
 from pipeline.errors import InputError
 
 TEST = "metrics/evaluate.json"
@@ -72,7 +72,7 @@ def leaderboard(
             row |= dict.fromkeys(Look.model_fields)
         table[0] |= look(ranked[0]).model_dump()
     if as_json:
-        print(json.dumps(table, indent=2, ensure_ascii=False))
+        print(console.as_json(table))
     elif as_csv:
         print(written(table), end="")
     else:

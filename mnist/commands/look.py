@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import io
 import itertools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +48,7 @@ def look(
         odd += oddities.of(found, images, labels)
         if picture:
             files.replace(picture, draw(images["train"]))
-    print(json.dumps({**facts, "odd": odd}, indent=2, ensure_ascii=False) if as_json else text(facts, odd))
+    print(console.as_json({**facts, "odd": odd}) if as_json else text(facts, odd))
 
 
 def read(

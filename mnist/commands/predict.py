@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -96,7 +95,7 @@ def printing(as_json: bool, as_csv: bool, classes: list[str]) -> Iterator[Callab
     if as_json:
         rows: list[dict[str, Any]] = []
         yield lambda answer: rows.append(as_row(answer, classes))
-        print(json.dumps(rows, indent=2))
+        print(console.as_json(rows))
     elif as_csv:
         table = csv.writer(sys.stdout, lineterminator="\n")
         table.writerow(["file", "class", "probability", "unsure", *(f"p{k}" for k in range(len(classes)))])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnist.commands import fingerprint, trained
-from pipeline import git, lock, origin
+from pipeline import console, git, lock, origin
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def show(
     Example: python -m mnist show models/model.safetensors
     """
     found = of(file)
-    print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found)))
+    print(console.as_json(found) if as_json else "\n".join(lines(found)))
 
 
 def of(file: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,7 +72,7 @@ def stress(
     kinds = [*of_test_images(revision, description, images), *of_fonts(fonts, description.classes, times)]
     with console.progress("drawing", sum(len(kind.labels) for kind in kinds)) as advance:
         rows = [measured(kind, model, description, advance) for kind in kinds]
-    print(json.dumps([row._asdict() for row in rows], indent=2, ensure_ascii=False) if as_json else table(rows))
+    print(console.as_json([row._asdict() for row in rows]) if as_json else table(rows))
     if characters and len(fonts) < ENOUGH:
         print(f"stress: {advice(list(fonts))}", file=sys.stderr)
 
