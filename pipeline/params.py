@@ -2,12 +2,15 @@
 
 import io
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import InputError, suggestion
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
 
 FILE = Path("params.yaml")
 SCALARS = (bool, int, float, type(None))
@@ -74,21 +77,32 @@ def edited(content: str, values: dict[str, Any], source: object) -> bytes:
 
     Raises InputError, which names `source`, where the values come from, if there is no such section.
     """
-    from ruamel.yaml import YAML  # it keeps comments
-
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 1000
-    editor.representer.add_representer(type(None), lambda self, _: self.represent_scalar(NULL, "null"))
+    editor = new_editor()
     tree = editor.load(content)
     for key, value in values.items():
         section, _, name = key.partition(".")
         if section not in tree or not name:
             raise InputError(f"{source}: {section}: not a section of {FILE} with keys below it; fix it")
         tree[section][name] = value
+    return written(tree, editor).encode()
+
+
+def new_editor() -> "YAML":
+    """What reads a params.yaml with its comments, and writes it."""
+    from ruamel.yaml import YAML  # takes a moment
+
+    found = YAML()
+    found.preserve_quotes = True
+    found.width = 1000
+    found.representer.add_representer(type(None), lambda self, _: self.represent_scalar(NULL, "null"))
+    return found
+
+
+def written(tree: dict[str, Any], editor: "YAML") -> str:
+    """Sections as the text of a params.yaml."""
     text = io.StringIO()
     editor.dump(tree, text)
-    return text.getvalue().encode()
+    return text.getvalue()
 
 
 def describe(section: str, errors: list[ErrorDetails], schema: type[BaseModel]) -> str:

@@ -420,6 +420,13 @@ def test_data_that_a_workers_checkout_cannot_have_are_an_error_in_a_line(project
     assert "\n" not in str(caught.value)
 
 
+def test_the_best_recipe_is_printed_as_sections_of_params_yaml() -> None:
+    values = {"train.epochs": 2, "normalise.mean": "auto", "train.class_weights": None, "train.start_from": "1e5"}
+    lines = found.as_yaml(values)
+    assert lines[:3] == ["train:", "  epochs: 2", "  class_weights: null"]
+    assert params.flat(yaml12.parse("\n".join(lines).encode(), "printed")) == values
+
+
 @pytest.mark.parametrize("half", ["train: [1", "train:", "train: {epochs: 1}"])
 def test_params_yaml_half_edited_meanwhile_is_refused_in_a_line_and_stays(
     half: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mnist import seeds
 from mnist.commands.figures import plain
 from mnist.commands.trials import Trainings
+from pipeline import params
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -78,12 +79,11 @@ def importance(study: "Study") -> dict[str, float]:
 
 def as_yaml(values: dict[str, Any]) -> list[str]:
     """Values by dotted key as lines of params.yaml."""
-    lines, last = [], ""
+    sections: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         section, _, name = key.partition(".")
-        lines += [f"{section}:"] * (section != last) + [f"  {name}: {value}"]
-        last = section
-    return lines
+        sections.setdefault(section, {})[name] = value
+    return params.written(sections, params.new_editor()).splitlines()
 
 
 def picture(study: "Study", path: Path) -> None:
