@@ -309,6 +309,21 @@ def test_pictures_of_every_kind_are_read_as_what_they_show(tmp_path: Path) -> No
     assert np.abs(turned.astype(int) - np.rot90(large[:, :32], 3)).max() < 8
 
 
+@pytest.mark.parametrize("how", [{"format": "PNG"}, {"format": "TIFF"}, {"format": "TIFF", "compression": "tiff_lzw"},
+                                 {"format": "WEBP", "lossless": True}])  # fmt: skip
+def test_what_exif_turns_is_turned_once_and_has_the_size_that_it_is_read_in(
+    how: dict[str, object], tmp_path: Path
+) -> None:
+    image = IMAGES[0][:5]
+    flat = {1: image, 2: image[:, ::-1], 3: image[::-1, ::-1], 4: image[::-1]}
+    upright = {**flat, 5: image.T, 6: np.rot90(image, 3), 7: np.rot90(image, 2).T, 8: np.rot90(image)}
+    for orientation, expected in upright.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        found = read(png(Image.fromarray(image), exif=exif, **how), tmp_path, channels=1)
+        assert np.array_equal(found, expected), orientation
+
+
 def test_sixteen_bits_become_the_nearest_eight() -> None:
     deep = np.arange(65536)
     assert np.array_equal(photos.eight_bits(deep.astype(np.uint16)), np.rint(deep / 257))

@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 
 AT_A_TIME = 250  # pictures that a process reads before it answers, of large ones fewer
 WORTH_IT = 2000  # pictures: for fewer, starting processes takes longer than it saves
-ORIENTATION = 0x0112  # EXIF's tag; above 4 a picture lies on its side
+ORIENTATION, ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and what it says of pictures that lie so
 GREY, OTHERS = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr", "HSV", "LAB")
 ALPHA = {"LA": "L", "PA": "RGB", "RGBA": "RGB", "La": "L", "RGBa": "RGB"}
 DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # whole numbers of more than 8 bits
@@ -105,16 +105,29 @@ def size_of(path: Path) -> tuple[int, int]:
     """Height and width of the picture in a file, upright, without decoding it. Raises InputError if there is none."""
     try:
         with path.open("rb") as file, pictures.named_errors():
-            picture = pictures.sized(file)
-            turned = picture.getexif().get(ORIENTATION, 1) > 4 if picture.format != "PNG" else False
-            return (picture.width, picture.height) if turned else (picture.height, picture.width)
+            return upright(pictures.sized(file))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
+def upright(picture: Image.Image) -> tuple[int, int]:
+    """Height and width of a picture that is not decoded yet, as `pixels` turns it."""
+    on_its_side = orientation(picture) in ON_ITS_SIDE
+    return (picture.width, picture.height) if on_its_side else (picture.height, picture.width)
+
+
+def orientation(picture: Image.Image) -> object:
+    """What EXIF says of how a picture that is not decoded yet is to be turned, 1 if it is not."""
+    if picture.format == "PNG" and "exif" not in picture.info:  # Pillow would decode it to look further
+        return 1
+    if ORIENTATION in getattr(picture, "tag_v2", ()):  # a TIFF: Pillow gives its size upright, and turns it by itself
+        return 1
+    return picture.getexif().get(ORIENTATION, 1)
+
+
 def pixels(picture: Image.Image, options: Options) -> Array:
     """A picture's pixels, of several frames those of the first, turned upright in place, in 8 bits, brought to size."""
-    if picture.format != "PNG" or "exif" in picture.info:
+    if orientation(picture) != 1:
         ImageOps.exif_transpose(picture, in_place=True)  # a copy of 48 megapixels takes 200 MB
     mode = picture.mode
     if mode in DEEP:
