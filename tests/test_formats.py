@@ -20,7 +20,7 @@ from mnist.commands import oddities
 from mnist.formats import classes, names, photos, recognise, sources
 from mnist.formats.parts import Options, in_channels
 from pipeline.errors import InputError
-from tests.cases.own_data import IMAGES, LABELS, MED, TURNED, csv, file, npz, png
+from tests.cases.own_data import IMAGES, LABELS, LONG, MED, TURNED, csv, file, npz, png
 from tests.cases.own_data import photos as make_photos
 from tests.conftest import Project, first_of_mnist, write_small
 
@@ -350,6 +350,7 @@ def test_to_shrink_is_to_take_the_mean_of_areas_and_sizes_are_height_and_width(t
     means = image.reshape(8, 2, 8, 3).mean((1, 3))
     assert np.abs(read(png(image), tmp_path, size=(8, 8)) - means).max() <= 1  # rounded twice
     assert read(png(image), tmp_path, size=(5, 30)).shape == (5, 30)
+    assert read(png(LONG), tmp_path, size=(5, 30)).shape == (5, 30)
 
 
 def test_hidden_files_are_none_and_others_that_are_no_pictures_are_named(tmp_path: Path) -> None:

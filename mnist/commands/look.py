@@ -65,7 +65,7 @@ def read(
     sizes = of_pictures(found)
     if len(sizes) > 1 and not size:
         (height, width), most = sizes.most_common(1)[0]
-        size = height, width
+        size = (height, width) if max(height, width) <= idx.LARGEST_SIDE else None
         odd.append(
             f"pictures of {len(sizes):,} sizes, {most:,} of {sum(sizes.values()):,} of {height}×{width}; "
             "dataset.image_size is the one that all are brought to"

@@ -11,7 +11,8 @@ from PIL import Image, ImageOps
 
 from mnist import pictures
 from mnist.dataset import Array, at_once
-from mnist.formats.parts import COLOUR, IN_COLOUR, Options, shrunk
+from mnist.formats.parts import COLOUR, IN_COLOUR, Options, shrunk, size
+from mnist.idx import LARGEST_SIDE
 from pipeline.errors import InputError
 
 AT_A_TIME = 250  # pictures that a process reads before it answers, of large ones fewer
@@ -94,6 +95,11 @@ def image(path: Path, options: Options) -> Array | str:
             picture = pictures.sized(file)
             if picture.format in ("GIF", "TIFF", "WEBP", "PNG") and getattr(picture, "n_frames", 1) > 1:
                 raise InputError(f"{picture.n_frames} frames or pages; save the one that is meant alone")  # type: ignore[attr-defined]
+            if not options.size and max(picture.size) > LARGEST_SIDE:
+                raise InputError(
+                    f"{size(upright(picture))} pixels, where {LARGEST_SIDE} a side are possible; set "
+                    "dataset.image_size (of look, --size) to the height and width that all are to have"
+                )
             return pixels(picture, options)
     except InputError as error:
         return f"{path}: {error}"

@@ -197,11 +197,14 @@ OF_CSV = [
     own("three CSV in a folder", in_turn(*(file(f"own/{name}.csv", csv()) for name in "abc")), "holds a.csv, b.csv, c.csv, and not one for each .*; set dataset.path"),
 ]  # fmt: skip
 BOMB = png(Image.new("1", (9000, 9000)))
+LONG = np.zeros((1, 4097), np.uint8)
 TURNED = Image.Exif()
 TURNED[0x0112] = 6
 OF_PICTURES = [
     *(own(f"a PNG cut at {share:.0%}", with_photo(png(IMAGES[0])[: int((len(png(IMAGES[0])) - 12) * share)]), r"own/b/odd.png: (not a picture|a damaged picture).*; save") for share in FRACTIONS),
     own("a picture bomb", with_photo(BOMB), "own/b/odd.png: 9,000×9,000 pixels are more than 50,000,000; make"),
+    own("pictures of more pixels a side than are possible", in_turn(*(file(f"own/{name}/0.png", png(LONG)) for name in "ab")), "own/a/0.png: 1×4097 pixels, where 4096 a side are possible; set dataset.image_size"),
+    own("pictures most of which have too many pixels a side", in_turn(photos, *(file(f"own/b/{k}.png", png(LONG)) for k in range(10, 30))), "own/b/10.png: 1×4097 pixels, where 4096 a side are possible; set dataset.image_size"),
     own("a word for a picture", with_photo(b"hello"), "own/b/odd.png: not a picture that is read here; save"),
     own("an animated GIF", with_photo(png(Image.fromarray(IMAGES[0]), format="GIF", save_all=True, append_images=[Image.fromarray(IMAGES[1])]), "own/b/odd.gif"), "own/b/odd.gif: 2 frames or pages; save the one"),
     own("an animated PNG", with_photo(png(Image.fromarray(IMAGES[0]), save_all=True, append_images=[Image.fromarray(IMAGES[1])])), "own/b/odd.png: 2 frames or pages; save"),
