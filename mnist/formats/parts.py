@@ -112,6 +112,8 @@ def as_bytes(labels: Array, first: int, name: Callable[[int], str]) -> Array:
     from_0 = labels.astype(np.int64) - first
     if len(wrong := np.flatnonzero((from_0 < 0) | (from_0 >= MOST_CLASSES))):
         label = labels[wrong[0]]
+        if label < 0:
+            raise InputError(f"{name(wrong[0])}: label {label} is below 0; save labels that count from 0")
         if label < first:
             raise InputError(f"{name(wrong[0])}: label {label} is below dataset.first_label, {first}; set that lower")
         raise InputError(f"{name(wrong[0])}: label {label} is beyond the {MOST_CLASSES} that are possible; fix it")

@@ -145,7 +145,7 @@ OF_NPZ = [
     own("npz of one-hot labels", npz(y_train=np.eye(4, dtype=np.uint8)[LABELS]), r"y_train: 4 numbers an image, as of one-hot labels, .*; save its .argmax"),
     own("npz of labels in cubes", npz(y_train=LABELS.reshape(40, 1, 1)), "y_train: an array of .* where .n,. is expected; save one"),
     own("npz of labels that are words", npz(y_train=LABELS.astype(str)), "y_train: <U3 where whole numbers are expected; save"),
-    own("npz of labels below 0", npz(y_train=LABELS.astype(np.int8) - 1), r"x_train\[0\]: label -1 is below dataset.first_label, 0; set"),
+    own("npz of labels below 0", npz(y_train=LABELS.astype(np.int8) - 1), r"x_train\[0\]: label -1 is below 0; save labels that count from 0"),
     own("npz of a label of 300", npz(y_train=LABELS.astype(np.int16) + 300), r"x_train\[0\]: label 300 is beyond the 256 .*; fix"),
     own("npz of objects", npz(x_train=np.array([1, "a", None], object)), "x_train: Python objects, which only unpickling brings back.*; save"),
     own("npz of objects for labels", npz(y_train=np.array([[1], "a"], object)), "y_train: Python objects, .*; save"),
