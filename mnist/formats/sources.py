@@ -1,5 +1,6 @@
 """Where raw data comes from: a file or folder in one of several forms, recognised by what lies there."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from mnist import idx, raw
 from mnist.formats import recognise
 from mnist.formats.known import KNOWN, NOT_WRITTEN
-from mnist.formats.parts import Found, Options
+from mnist.formats.parts import MOST_CLASSES, Found, Options
 from mnist.raw import ALL_IMAGES, ALL_LABELS, IMAGES, LABELS, chunks, stratified
 from pipeline.errors import InputError
 
@@ -42,14 +43,17 @@ def convert(found: Found, target: Path, options: Options) -> None:
     for split, part in found.parts.items():
         part.write(target / ALL_IMAGES[split], target / ALL_LABELS[split], options)
     if "test" not in found.parts:
-        count = hold_out(target, options.test_share, options.seed)
+        count = hold_out(target, options.test_share, options.seed, found.classes or range(MOST_CLASSES))
         found.notes.append(
             f"no test images of their own: {count:,} are held out for that (dataset.test_share: {options.test_share})"
         )
 
 
-def hold_out(folder: Path, share: float, seed: int) -> int:
-    """Take a share of the training images of each class for the test; returns how many."""
+def hold_out(folder: Path, share: float, seed: int, classes: Sequence[object]) -> int:
+    """Take a share of the training images of each class for the test; returns how many.
+
+    Raises InputError if that leaves a class less than two; `classes` is what to call them.
+    """
     labels = np.array(idx.read(folder / LABELS["train"], 1))
     count = round(share * len(labels))
     if not 0 < count < len(labels):
@@ -58,6 +62,14 @@ def hold_out(folder: Path, share: float, seed: int) -> int:
             "another share"
         )
     chosen = stratified(labels, count, seed)
+    had, taken = (np.bincount(each, minlength=MOST_CLASSES) for each in (labels, labels[chosen]))
+    if len(short := np.flatnonzero((taken > 0) & (had - taken < 2))):
+        rarest = int(min(short, key=had.__getitem__))
+        lower = "set it lower, or " if had[rarest] > 2 else ""
+        raise InputError(
+            f"params.yaml: dataset.test_share: {share} takes {taken[rarest]} of the {had[rarest]} images of class "
+            f"{classes[rarest]}, which needs two to train on; {lower}add images of it"
+        )
     whole = folder / ".whole"
     (folder / IMAGES["train"]).rename(whole)
     images = idx.read(whole, 3)
