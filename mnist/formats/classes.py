@@ -47,9 +47,17 @@ def has_pictures(folder: Path) -> bool:
 
 def split_folders(path: Path) -> tuple[dict[str, Path], list[Path]]:
     """The folder of each split, for training the whole one if there are none, and the folders beside these."""
+    inside = folders(path)
+    named = [each for each in inside if each.name.lower() in SPLITS]
+    if not any(map(folders, named)) and any(has_pictures(each) for each in inside if each not in named):
+        for each in filter(has_pictures, named):
+            raise InputError(
+                f"{each}: pictures of a class in a folder whose name stands for a split; rename it (classes.txt in "
+                f"{path} can give classes other names)"
+            )
     splits: dict[str, Path] = {}
     others = []
-    for each in folders(path):
+    for each in inside:
         if not (split := SPLITS.get(each.name.lower())):
             others.append(each)
         elif (other := splits.setdefault(split, each)) != each:
