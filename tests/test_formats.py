@@ -3,6 +3,7 @@
 # ruff: noqa: E501 – a row a case reads better than a screen a case
 
 import gzip
+import io
 import json
 import struct
 import tracemalloc
@@ -16,7 +17,7 @@ from PIL import Image
 
 import mnist.raw
 from mnist import dataset, idx, splits
-from mnist.commands import oddities
+from mnist.commands import look, oddities
 from mnist.formats import classes, names, photos, recognise, sources
 from mnist.formats.parts import Options, in_channels
 from pipeline.errors import InputError
@@ -406,6 +407,18 @@ def test_look_says_what_there_is_and_what_is_odd(odd: Project) -> None:
     assert "odd: train: class c has one image" in text
     assert [each.name for each in (odd.path / ".dvc").iterdir()] == ["tmp"]
     assert list((odd.path / ".dvc/tmp").glob("*.partial")) == []
+
+
+def test_looks_picture_shows_large_images_smaller_and_takes_little_memory() -> None:
+    images = np.zeros((12, 1500, 2000, 3), np.uint8)
+    images[:, :, 1000:] = (0, 100, 200)
+    drawn: list[bytes] = []
+    assert most_memory(lambda: drawn.append(look.draw(images))) < 30_000_000
+    sheet = np.asarray(Image.open(io.BytesIO(drawn[0])))
+    assert sheet.shape == (2 * (188 + 2), 10 * (250 + 2), 3)
+    assert (sheet[1:189, 1:126] == 0).all()
+    assert (sheet[1:189, 126:251] == (0, 100, 200)).all()
+    assert (sheet[:, 0] == 128).all()
 
 
 def test_look_says_in_which_split_an_image_was_seen_first(tmp_path: Path) -> None:

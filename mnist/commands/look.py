@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mnist.formats.parts import Found, Options
 
 DRAWN, COLUMNS = 40, 10  # images in the picture
-LARGE = 64  # pixels that small images are enlarged to
+LARGE, LARGEST = 64, 256  # pixels that small images are enlarged to, and large ones made smaller to
 
 
 def look(
@@ -150,8 +150,9 @@ def draw(images: "Array") -> bytes:
     import numpy as np
     from PIL import Image
 
-    first = np.asarray(images[:DRAWN])
-    height, width, *channels = first.shape[1:]
+    factor = -(-max(images.shape[1:3]) // LARGEST)
+    first = [np.asarray(Image.fromarray(image).reduce(factor)) for image in images[:DRAWN]]
+    height, width, *channels = first[0].shape
     sheet = np.full((-(-len(first) // COLUMNS) * (height + 2), COLUMNS * (width + 2), *channels), 128, np.uint8)
     for k, image in enumerate(first):
         row, column = divmod(k, COLUMNS)
