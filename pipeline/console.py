@@ -1,7 +1,6 @@
 """What a person sees of a command: its errors in one line and its exit status."""
 
 import atexit
-import codecs
 import contextlib
 import errno
 import gc
@@ -134,8 +133,13 @@ def say(line: object) -> None:
 
 
 def as_json(found: object) -> str:
-    """JSON to print; where stdout is not UTF-8, what is not ASCII is escaped as every parser takes it."""
-    return json.dumps(found, indent=2, ensure_ascii=codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8")
+    """JSON to print; if stdout cannot have a letter of it, all that is not ASCII is escaped as every parser takes it."""
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(found, indent=2)
+    return text
 
 
 @contextlib.contextmanager
