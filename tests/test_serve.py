@@ -353,6 +353,56 @@ def test_one_can_draw_by_keyboard_alone(browser: Any, port: int) -> None:
         page.wait_for_selector("#first-answer output", state="detached")
 
 
+INKED = """() => {
+    const { data, width } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const places = [...Array(data.length / 4).keys()].filter(k => data[4 * k] < 100);
+    const [x, y] = [places.map(k => k % width), places.map(k => Math.floor(k / width))];
+    return [x, y].flatMap(each => [Math.min(...each), Math.max(...each)]);
+}"""  # from left to right and from top to bottom, where strokes are
+
+
+def test_the_keyboards_pen_stays_where_it_is_when_a_picture_gives_way_and_no_mouse_draws_for_it(
+    browser: Any, port: int, root: Project, tmp_path: Path
+) -> None:
+    image = np.load(root.path / "data/normalised/test_images.npy")[0]
+    (tmp_path / "digit.png").write_bytes(png(image))
+    with opened(browser, port) as page:
+        page.set_input_files("#file", tmp_path / "digit.png")
+        page.wait_for_selector("#first-answer output:not(:empty)", state="attached")
+        page.focus("#canvas")
+        box = page.locator("#canvas").bounding_box()
+        for key, times in (("ArrowLeft", 8), ("ArrowUp", 8), (" ", 1), ("ArrowDown", 16)):
+            for _ in range(times):
+                page.keyboard.press(key)
+            page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + (0.1 + times / 40) * box["height"], steps=3)
+        assert np.allclose(page.evaluate(INKED), [50, 70, 50, 230], atol=2)
+
+
+def test_a_second_finger_does_not_draw(browser: Any, port: int) -> None:
+    with opened(browser, port, has_touch=True) as page:
+        box = page.locator("#canvas").bounding_box()
+        session = page.context.new_cdp_session(page)
+
+        def touch(kind: str, *places: tuple[float, float]) -> None:
+            points = [
+                {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": k}
+                for k, (x, y) in enumerate(places)
+            ]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        touch("touchStart", (0.5, 0.2))
+        touch("touchMove", (0.5, 0.3))
+        touch("touchStart", (0.5, 0.3), (0.9, 0.1))
+        for k in range(1, 6):
+            touch("touchMove", (0.5, 0.3 + k / 10), (0.9, 0.1 + k / 10))
+        touch("touchEnd")
+        assert np.allclose(page.evaluate(INKED), [130, 150, 46, 234], atol=2)
+        touch("touchStart", (0.2, 0.5))  # the next stroke is any finger's
+        touch("touchMove", (0.2, 0.6))
+        touch("touchEnd")
+        assert page.evaluate(INKED)[0] < 60
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_is_accessible_in_light_and_dark_and_fits_a_telephone(

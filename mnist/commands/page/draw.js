@@ -9,7 +9,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 
 let strokes = []; // of points [x, y]
 let given = null; // the picture that was opened or dropped, in place of strokes
-let drawing = null; // the stroke that grows, by pointer or keyboard
+let drawing = null; // the stroke that grows: its points, and the pointer that draws it, undefined for the keyboard
 let pen = null; // where the keyboard's pen is
 
 function paint() {
@@ -139,10 +139,12 @@ function undo() {
   changed();
 }
 
-function begin(point) {
+function begin(point, pointer) {
+  const kept = pen;
   if (given) clear();
-  drawing = [point];
-  strokes.push(drawing);
+  pen = kept;
+  drawing = { points: [point], pointer };
+  strokes.push(drawing.points);
   changed();
 }
 
@@ -152,31 +154,34 @@ function at(event) {
 }
 
 paper.addEventListener("pointerdown", (event) => {
-  if (event.button !== 0) return;
+  if (event.button !== 0 || drawing?.pointer !== undefined) return; // a second finger is not for drawing
   event.preventDefault();
   canvas.focus({ preventScroll: true });
   pen = null;
-  begin(at(event));
+  begin(at(event), event.pointerId);
   canvas.setPointerCapture(event.pointerId);
 });
 canvas.addEventListener("pointermove", (event) => {
-  if (!drawing || pen) return;
-  for (const each of event.getCoalescedEvents?.() ?? [event]) drawing.push(at(each));
+  if (drawing?.pointer !== event.pointerId) return;
+  for (const each of event.getCoalescedEvents?.() ?? [event]) drawing.points.push(at(each));
   changed();
 });
-for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { if (!pen) drawing = null; });
+for (const end of ["pointerup", "pointercancel"]) {
+  canvas.addEventListener(end, (event) => { if (drawing?.pointer === event.pointerId) drawing = null; });
+}
 
 canvas.addEventListener("keydown", (event) => {
   const [x, y] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
   if (!(x || y || event.key === " ")) return;
   event.preventDefault();
+  if (drawing?.pointer !== undefined) return;
   pen ??= [canvas.width / 2, canvas.height / 2];
   const inside = (value) => Math.min(canvas.width - WIDTH, Math.max(WIDTH, value));
   pen = [inside(pen[0] + STEP * x), inside(pen[1] + STEP * y)];
   if (event.key === " ") {
     if (drawing) { drawing = null; status.textContent = "pen lifted"; } else begin(pen);
   } else if (drawing) {
-    drawing.push(pen);
+    drawing.points.push(pen);
   }
   changed();
 });
