@@ -403,6 +403,21 @@ def test_a_second_finger_does_not_draw(browser: Any, port: int) -> None:
         assert page.evaluate(INKED)[0] < 60
 
 
+def test_what_is_sent_is_dark_on_light_whatever_the_colours_of_the_page(browser: Any, port: int) -> None:
+    sent = []
+    for scheme in ("light", "dark"):
+        with opened(browser, port, color_scheme=scheme) as page:
+            draw(page, [(0.5, 0.2), (0.5, 0.8)])
+            model = page.locator("#second option:text-is('other')").get_attribute("value")
+            with page.expect_request(f"**/predict?model={model}") as asked:
+                page.select_option("#second", model)
+            sent.append(np.asarray(Image.open(io.BytesIO(asked.value.post_data_buffer)).convert("L")))
+            page.wait_for_selector("#second-answer output:not(:empty)", state="attached")
+    assert np.array_equal(*sent)
+    assert sent[0][0, 0] == 255
+    assert sent[0][140, 140] < 50
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_is_accessible_in_light_and_dark_and_fits_a_telephone(

@@ -12,16 +12,16 @@ let given = null; // the picture that was opened or dropped, in place of strokes
 let drawing = null; // the stroke that grows: its points, and the pointer that draws it, undefined for the keyboard
 let pen = null; // where the keyboard's pen is
 
-function paint() {
-  const [back, ink] = dark.matches ? ["#16181c", "#f0f0f0"] : ["#ffffff", "#1a1a1a"];
-  context.fillStyle = back;
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  Object.assign(context, { strokeStyle: ink, lineWidth: WIDTH, lineCap: "round", lineJoin: "round" });
+function paint(on = context, inDark = dark.matches) {
+  const [back, ink] = inDark ? ["#16181c", "#f0f0f0"] : ["#ffffff", "#1a1a1a"];
+  on.fillStyle = back;
+  on.fillRect(0, 0, canvas.width, canvas.height);
+  Object.assign(on, { strokeStyle: ink, lineWidth: WIDTH, lineCap: "round", lineJoin: "round" });
   for (const stroke of strokes) {
-    context.beginPath();
-    context.moveTo(...stroke[0]);
-    for (const point of stroke) context.lineTo(...point);
-    context.stroke();
+    on.beginPath();
+    on.moveTo(...stroke[0]);
+    for (const point of stroke) on.lineTo(...point);
+    on.stroke();
   }
 }
 
@@ -71,11 +71,11 @@ async function ask(panel) {
   panel.busy = false;
 }
 
+// The strokes as PNG, dark on light whatever the page's colours, so a model is given the same by all.
 function drawn() {
-  paint();
-  const taken = new Promise((resolve) => canvas.toBlob(resolve));
-  showPen();
-  return taken;
+  const sent = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+  paint(sent.getContext("2d"), false);
+  return new Promise((resolve) => sent.toBlob(resolve));
 }
 
 function show(panel, found) {
