@@ -133,7 +133,7 @@ def say(line: object) -> None:
 
 
 def as_json(found: object) -> str:
-    """JSON to print; if stdout cannot have a letter of it, all that is not ASCII is escaped as every parser takes it."""
+    """JSON to print; if stdout cannot have a letter of it, all that is not ASCII is escaped, which any parser takes."""
     text = json.dumps(found, indent=2, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
