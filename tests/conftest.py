@@ -1,5 +1,6 @@
 """A real project in a folder of its own: the working tree's files, git, DVC, a small data set."""
 
+import atexit
 import contextlib
 import fcntl
 import hashlib
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,6 +50,32 @@ def write_to_memory() -> None:
 write_to_memory()
 
 ROOT = Path(__file__).parents[1]
+# a repository of somebody else's, as in a container, is still listed; git reads these two files whatever its settings
+GIT_SETTINGS = f"""[safe]
+\tdirectory = {ROOT}
+[core]
+\texcludesFile = {os.devnull}
+\tattributesFile = {os.devnull}
+"""
+SETTINGS = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR",
+            "DVC_NO_ANALYTICS")  # fmt: skip
+
+
+def leave_the_users_settings_alone() -> None:
+    """Have git and DVC read nothing of the user's or the system's, and tell nobody: else commits are signed, say.
+
+    Also in this process, and in a folder that pytest's workers share with the process that starts them.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    folder = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "gitconfig").write_text(GIT_SETTINGS)
+    values = (str(folder / "gitconfig"), "1", str(folder / "global"), str(folder / "system"), "1")
+    os.environ.update(zip(SETTINGS, values, strict=True))
+
+
+leave_the_users_settings_alone()
 SHIPPED = ROOT / "tests/params.yaml"  # what tests start from; the project's own file is anybody's to edit
 as_shipped = pytest.mark.skipif(
     yaml12.read(ROOT / "params.yaml") != yaml12.read(SHIPPED),
@@ -125,7 +153,7 @@ class Project:
     @staticmethod
     def environment(**additional: str) -> dict[str, str]:
         """The environment of an activated virtual environment, without what an outer DVC, pytest or image has set."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTER)}
+        kept = {name: value for name, value in os.environ.items() if name in SETTINGS or not name.startswith(OUTER)}
         return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **additional}
 
     def forking(self) -> dict[str, str]:
