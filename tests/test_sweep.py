@@ -215,6 +215,7 @@ def test_a_database_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pyte
     teller.start()
     while not SAID:
         teller.join(0.01)
+        assert teller.is_alive()
     holder.execute("ROLLBACK")
     teller.join()
     assert SAID == [
@@ -617,13 +618,19 @@ def test_a_trial_worse_than_others_is_ended_after_an_epoch_and_leaves_nothing_ha
 @pytest.mark.slow
 def test_killed_at_five_random_moments_it_goes_on_and_no_trial_is_lost_or_counted_twice(project: Project) -> None:
     swept(project, FILE)
-    moments = random.Random(0)
+    moments, hit = random.Random(0), 0
     for _ in range(5):
+        before = written(project)
         process = project.start("python", "-m", "mnist", "sweep", "sweeps/one.yaml")
+        while written(project) == before and process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.01)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(moments.uniform(1.5, 5))
+            process.wait(moments.uniform(0, 2.5))
+        hit += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate()
+    assert hit, "all were done, whatever was sent"
     sweep(project)
     assert names(project) == ["one-000-s1", "one-000-s2", "one-001-s1", "one-001-s2"]
     undisturbed = opened(project.path / "undisturbed.db", given=settings(2, log=True))
@@ -634,6 +641,12 @@ def test_killed_at_five_random_moments_it_goes_on_and_no_trial_is_lost_or_counte
         assert trial
         assert (trial.number, undisturbed.parameters(trial)) == (number, parameters)
         undisturbed.tell(trial, value)
+
+
+def written(project: Project) -> int:
+    """When the search's database was last written to: when it is made, and as a worker takes a trial."""
+    database = project.path / "sweeps/one.db"
+    return database.stat().st_mtime_ns if database.exists() else 0
 
 
 def result(project: Project, name: str) -> dict[str, float]:
@@ -692,12 +705,12 @@ def test_workers_of_two_clones_share_a_database_that_may_be_killed(project: Proj
         running = [
             clone.start("python", "-m", "mnist", "sweep", "sweeps/one.yaml", "--storage", url) for clone in clones
         ]
-        assert running[0].stdout
-        assert "trial" in running[0].stdout.readline()
+        outputs = [process.stdout for process in running if process.stdout]
+        assert ["trial" in output.readline() for output in outputs] == [True, True]  # both have begun
         control("kill")
         said = ""
         while "is away" not in said:
-            line = running[0].stdout.readline()
+            line = outputs[0].readline()
             assert line, said
             said += line
         control("start")
