@@ -45,7 +45,7 @@ def one_in(count: int, case: Case) -> bool:
 
 
 CASES = [*PARAMETERS, *FOLDERS, *OWN_DATA, *RESULTS, *START, *VERSIONED, *COMMANDS, *usage()]
-REPEATED = [case for case in CASES if one_in(24, case)]  # as real processes
+REPEATED = [case for case in CASES if one_in(48, case)]  # as real processes
 REMEDIED = [case for case in CASES if case.remedy]
 MARKED = [pytest.param(case, marks=() if one_in(3, case) else pytest.mark.slow) for case in CASES]
 

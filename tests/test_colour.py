@@ -168,11 +168,11 @@ def test_the_report_shows_the_colours(template: Project, tmp_path: Path) -> None
     project = copy(template, tmp_path / "project")
     prepare(project, 3)
     project.edit("epochs: 2", "epochs: 1")
-    project.repro()
+    project.repro("evaluate")
     commit(project, "one epoch")
     project.edit("learning_rate: 0.003", "learning_rate: 0.3")
     project.edit("epochs: 1", "epochs: 20")
-    project.repro()
+    project.repro("evaluate")
     project.mnist("report", "HEAD", "workspace", "--output", "two.html")
     differing, *pictures = drawn_in((project.path / "two.html").read_text("utf-8"))
     assert hues_in(differing), "images on which they differ"
