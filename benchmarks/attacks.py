@@ -4,13 +4,11 @@ import concurrent.futures
 import contextlib
 import http.client
 import itertools
-import os
 import socket
-import subprocess
 import tempfile
 from pathlib import Path
 
-from benchmarks import hostile
+from benchmarks import hostile, pipeline
 from benchmarks.figures import Figure
 from mnist import pictures
 from mnist.commands import web
@@ -81,11 +79,5 @@ def on_predict(project: Path, picture: bytes) -> list[Figure]:
 
 def predicted(project: Path, what: Path) -> tuple[int, list[str], float]:
     """The status of `predict`, its lines on stderr, and the most memory that it took, in MB."""
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            ["python", "-m", "mnist", "predict", what], cwd=project, stdout=subprocess.DEVNULL, stderr=errors
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        errors.seek(0)
-        return process.returncode, errors.read().splitlines(), used.ru_maxrss * 1024 / 1e6
+    done, memory = pipeline.measured(project, "python", "-m", "mnist", "predict", str(what))
+    return done.returncode, done.stderr.splitlines(), memory

@@ -5,11 +5,8 @@ project of its own, the pipeline runs on the many, and once more with nothing to
 depends on the same folder.
 """
 
-import json
 import re
-import resource
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.figures import Figure, in_turn, seconds
-from benchmarks.pipeline import clone, run
+from benchmarks.pipeline import clone, measured, run
 from mnist import idx
 from mnist.formats import sources
 from mnist.formats.parts import COLOUR, Options
@@ -83,22 +80,20 @@ def write(folder: Path, images: np.ndarray, labels: np.ndarray, numbers: range, 
 
 def convert(folder: Path, beside: Path, processes: int) -> tuple[float, float]:
     """Images a second and megabytes, of a process that does nothing else."""
-    code = f"from benchmarks import pictures; pictures.measured({str(folder)!r}, {str(beside)!r}, {processes})"
-    command = [sys.executable, "-c", f"if __name__ == '__main__': {code}"]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    rate, memory = json.loads(done.stdout.splitlines()[-1])
-    return rate, memory
+    code = f"from benchmarks import pictures; pictures.converted({str(folder)!r}, {str(beside)!r}, {processes})"
+    done, memory = measured(ROOT, sys.executable, "-c", f"if __name__ == '__main__': {code}")
+    if done.returncode:
+        raise SystemExit(f"{folder} is not converted: {done.stderr}")
+    return float(done.stdout.splitlines()[-1]), memory
 
 
-def measured(folder: str, beside: str, processes: int) -> None:
-    """Convert a folder and print what it took."""
+def converted(folder: str, beside: str, processes: int) -> None:
+    """Convert a folder and print how many images a second that were."""
     target = Path(beside, "raw")
     target.mkdir()
     options = Options(channels=COLOUR, processes=processes)
     took = seconds(lambda: sources.copy(Path(folder), target, options=options))
-    count = sum(len(idx.read(target / name, 1)) for name in LABELS.values())
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(json.dumps([count / took, most * 1024 / 1e6]))
+    print(sum(len(idx.read(target / name, 1)) for name in LABELS.values()) / took)
     shutil.rmtree(target)
 
 

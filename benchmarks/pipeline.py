@@ -16,6 +16,13 @@ from benchmarks.figures import Figure, in_turn, ratios, seconds
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 SEED = "seed: {}\n          threads"  # as dvc.lock has train's
 EXPERIMENTS = 200
+# Linux counts what a process held before it became another program, which is its parent's memory: this one has little
+STARTED = """
+import os, sys
+_, status, used = os.wait4(os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ), 0)
+print(f"\\n{used.ru_maxrss}")
+sys.exit(os.waitstatus_to_exitcode(status) % 256)
+"""
 
 
 def run(folder: Path, *command: str, given: str | None = None) -> str:
@@ -26,6 +33,14 @@ def run(folder: Path, *command: str, given: str | None = None) -> str:
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: {done.stderr}")
     return done.stdout
+
+
+def measured(folder: Path, *command: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run a command; what came of it, and the most memory that it took, or one of its own processes, in MB."""
+    started = [sys.executable, "-IS", "-c", STARTED, *command]
+    done = subprocess.run(started, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done.stdout, _, most = done.stdout.rstrip("\n").rpartition("\n")
+    return done, int(most) * 1024 / 1e6
 
 
 def clone(source: Path, folder: Path) -> Path:

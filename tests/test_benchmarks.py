@@ -1,10 +1,12 @@
 """The benchmark's table says of each row what it is, and which of them miss what they should reach."""
 
+from pathlib import Path
+
 import psutil
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import figures, recipes, scale
+from benchmarks import figures, pipeline, recipes, scale
 from benchmarks.figures import Figure
 from mnist.commands import fingerprint
 from tests.conftest import RECIPES, ROOT, needs_recipe
@@ -74,6 +76,25 @@ def test_a_row_of_the_table_is_a_mean_its_spread_and_its_seeds() -> None:
 def test_memory_is_in_the_megabytes_that_its_parts_are_in() -> None:
     memory = psutil.Process().memory_info()
     assert scale.anonymous() == pytest.approx((memory.rss - memory.shared) / 1e6, rel=0.01)
+
+
+def test_memory_of_a_command_is_not_that_of_the_process_that_starts_it(tmp_path: Path) -> None:
+    large = b"x" * 500_000_000
+    small, memory = pipeline.measured(tmp_path, "python", "-c", "print('said'); exit(3)")
+    assert len(large) > 4e8
+    assert (small.stdout.strip(), small.returncode) == ("said", 3)
+    assert 1 < memory < 50
+
+
+HOLDING = "data = b'x' * 200_000_000"
+PARENT = f'import subprocess; subprocess.run(["python", "-c", "{HOLDING}"])'
+
+
+@pytest.mark.parametrize("code", [HOLDING, PARENT])
+def test_memory_of_a_command_is_that_of_its_largest_process(code: str, tmp_path: Path) -> None:
+    done, memory = pipeline.measured(tmp_path, "python", "-c", code)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert 200 < memory < 250
 
 
 def test_a_part_that_is_measured_again_replaces_its_section_alone() -> None:
