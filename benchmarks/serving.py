@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from benchmarks import attacks, hostile
+from benchmarks import attacks, hostile, pipeline
 from benchmarks.figures import Figure
 
 CLIENTS = 32
@@ -72,7 +72,11 @@ def figures(project: Path, _: Path) -> list[Figure]:
 def serving(project: Path) -> Iterator[tuple[psutil.Process, int]]:
     """A server of a project's model, and its port."""
     server = subprocess.Popen(
-        ["python", "-m", "mnist", "serve", "--port", "0"], cwd=project, stdout=subprocess.PIPE, text=True
+        ["python", "-m", "mnist", "serve", "--port", "0"],
+        cwd=project,
+        env=pipeline.ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert server.stdout

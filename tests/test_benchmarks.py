@@ -6,10 +6,10 @@ import psutil
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import figures, pipeline, recipes, scale
+from benchmarks import attacks, figures, pipeline, recipes, scale, serving
 from benchmarks.figures import Figure
 from mnist.commands import fingerprint
-from tests.conftest import RECIPES, ROOT, needs_recipe
+from tests.conftest import RECIPES, ROOT, Project, needs_recipe
 
 
 def table(text: str) -> dict[str, list[str]]:
@@ -95,6 +95,16 @@ def test_memory_of_a_command_is_that_of_its_largest_process(code: str, tmp_path:
     done, memory = pipeline.measured(tmp_path, "python", "-c", code)
     assert (done.returncode, done.stdout) == (0, "")
     assert 200 < memory < 250
+
+
+@pytest.mark.slow
+def test_python_is_found_where_no_environment_is_active(template: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with serving.serving(template.path) as (_, port):
+        assert port > 0
+    status, (line,), _ = attacks.predicted(template.path, template.path / "none.png")
+    assert status == 1
+    assert line.startswith(f"error: {template.path}/none.png: no such file")
 
 
 def test_a_part_that_is_measured_again_replaces_its_section_alone() -> None:
