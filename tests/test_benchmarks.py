@@ -1,5 +1,8 @@
 """The benchmark's table says of each row what it is, and which of them miss what they should reach."""
 
+import http.client
+import itertools
+import time
 from pathlib import Path
 
 import psutil
@@ -105,6 +108,25 @@ def test_python_is_found_where_no_environment_is_active(template: Project, monke
     status, (line,), _ = attacks.predicted(template.path, template.path / "none.png")
     assert status == 1
     assert line.startswith(f"error: {template.path}/none.png: no such file")
+
+
+def test_requests_that_fail_are_counted_and_have_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = itertools.cycle([http.client.BadStatusLine(""), http.client.IncompleteRead(b""), OSError(), 500, 200])
+    asked = []
+
+    def ask(*_: object) -> tuple[int, float]:
+        time.sleep(0.01)
+        asked.append(turn := next(turns))
+        if isinstance(turn, Exception):
+            raise turn
+        return turn, 0.1
+
+    for name, value in {"ask": ask, "CLIENTS": 2, "SECONDS": 0.3}.items():
+        monkeypatch.setattr(serving, name, value)
+    times, failed, _ = serving.under_load(psutil.Process(), 0, [b""])
+    assert len(asked) > 10
+    assert set(times) == {0.1}
+    assert len(times) == asked.count(200) == len(asked) - failed
 
 
 def test_a_part_that_is_measured_again_replaces_its_section_alone() -> None:
