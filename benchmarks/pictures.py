@@ -109,7 +109,7 @@ def piped(data: Path, folder: Path, files: str) -> list[Figure]:
     run(alone, "git", "init", "-q")
     run(alone, "dvc", "init", "-q")
     (alone / "dvc.yaml").write_text(f"stages: {{one: {{cmd: 'true', deps: [{data}]}}}}")
-    run(alone, "dvc", "config", "core.analytics", "false")
+    run(alone, "dvc", "config", "core.check_update", "false")
     run(alone, "dvc", "repro")
     start = time.perf_counter()
     run(project, "dvc", "repro")

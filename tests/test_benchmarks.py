@@ -129,6 +129,11 @@ def test_requests_that_fail_are_counted_and_have_no_time(monkeypatch: pytest.Mon
     assert len(times) == asked.count(200) == len(asked) - failed
 
 
+def test_a_new_project_reports_nothing(tmp_path: Path) -> None:
+    code = "from dvc import analytics; print(analytics.is_enabled())"
+    assert pipeline.run(tmp_path, "python", "-c", code) == "False\n"
+
+
 def test_a_part_that_is_measured_again_replaces_its_section_alone() -> None:
     results = benchmarks.RESULTS.read_text("utf-8")
     first, last = "| `dvc repro` | 1 s |\n", "| converted | 2 s |\n"
