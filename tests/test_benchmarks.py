@@ -5,11 +5,12 @@ import itertools
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import attacks, figures, pipeline, recipes, scale, serving
+from benchmarks import attacks, figures, pictures, pipeline, recipes, scale, serving
 from benchmarks.figures import Figure
 from mnist.commands import fingerprint
 from tests.conftest import RECIPES, ROOT, Project, needs_recipe
@@ -132,6 +133,22 @@ def test_requests_that_fail_are_counted_and_have_no_time(monkeypatch: pytest.Mon
 def test_a_new_project_reports_nothing(tmp_path: Path) -> None:
     code = "from dvc import analytics; print(analytics.is_enabled())"
     assert pipeline.run(tmp_path, "python", "-c", code) == "False\n"
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_pictures_are_converted_by_one_and_by_all_cores(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up = {
+        "cores": lambda: cores,
+        "unpacked": lambda *_: (np.zeros(5), np.zeros(5)),
+        "write": lambda *_: None,
+        "convert": lambda _folder, _beside, processes: (9000.0 * processes, 50.0),
+        "piped": lambda *_: [],
+    }
+    for name, function in made_up.items():
+        monkeypatch.setattr(pictures, name, function)
+    rows = [row for row in pictures.figures(Path(), Path()) if row.what.startswith("MNIST")]
+    by = {row.what.rpartition(" ")[2]: (row.values, row.reach) for row in rows}
+    assert by == {"1": ([9000.0], "")} | {str(cores): ([9000.0 * cores], "≥ 8000")}
 
 
 def test_a_part_that_is_measured_again_replaces_its_section_alone() -> None:
