@@ -2,6 +2,7 @@
 
 import http.client
 import itertools
+import json
 import time
 from pathlib import Path
 
@@ -149,6 +150,26 @@ def test_pictures_are_converted_by_one_and_by_all_cores(cores: int, monkeypatch:
     rows = [row for row in pictures.figures(Path(), Path()) if row.what.startswith("MNIST")]
     by = {row.what.rpartition(" ")[2]: (row.values, row.reach) for row in rows}
     assert by == {"1": ([9000.0], "")} | {str(cores): ([9000.0 * cores], "≥ 8000")}
+
+
+def test_scales_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def run(_: Path, *command: str) -> str:
+        if "benchmarks.scale" not in command:
+            return ""
+        asked.append(int(command[-1]))
+        Path(command[-2]).mkdir()
+        return json.dumps({"seconds": 1e-5 * len(asked), "anonymous": 300 + asked[-1]})
+
+    monkeypatch.setattr(pipeline, "run", run)
+    monkeypatch.setattr(benchmarks, "LARGEST", 0)
+    rows = {row.what: row.values for row in benchmarks.scale(tmp_path, tmp_path)}
+    assert asked == 3 * [1, 10, 100]
+    assert rows["an image at 10×"] == pytest.approx([20, 50, 80])
+    assert rows["an image at 100× ÷ at 1×"] == pytest.approx([3, 6 / 4, 9 / 7])
+    assert rows["anonymous memory at 100× − at 1×"] == [99, 99, 99]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_part_that_is_measured_again_replaces_its_section_alone() -> None:
