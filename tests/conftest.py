@@ -58,20 +58,21 @@ GIT_SETTINGS = f"""[safe]
 \tattributesFile = {os.devnull}
 """
 SETTINGS = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR",
-            "DVC_NO_ANALYTICS")  # fmt: skip
+            "DVC_NO_ANALYTICS", "DVC_SITE_CACHE_DIR")  # fmt: skip
 
 
 def leave_the_users_settings_alone() -> None:
     """Have git and DVC read nothing of the user's or the system's, and tell nobody: else commits are signed, say.
 
-    Also in this process, and in a folder that pytest's workers share with the process that starts them.
+    Also in this process, and in a folder that pytest's workers share with the process that starts them. Below it is
+    what DVC keeps of each repository too: in /var/tmp, where that is by default, nobody would remove it.
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "gitconfig").write_text(GIT_SETTINGS)
-    values = (str(folder / "gitconfig"), "1", str(folder / "global"), str(folder / "system"), "1")
+    values = (str(folder / "gitconfig"), "1", str(folder / "global"), str(folder / "system"), "1", str(folder / "site"))
     os.environ.update(zip(SETTINGS, values, strict=True))
 
 
