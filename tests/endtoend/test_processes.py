@@ -3,6 +3,7 @@
 `python -m tests.endtoend.test_processes` kills one of them in twenty trainings in place of two.
 """
 
+import contextlib
 import os
 import random
 import re
@@ -71,8 +72,22 @@ def test_more_processes_come_to_the_same_bytes_and_are_no_reason_to_train_again(
 
 def ranks(launcher: int) -> dict[int, int]:
     """The processes that share a training, by rank."""
-    started = psutil.Process(launcher).children(recursive=True)
-    return {int(process.environ()["RANK"]): process.pid for process in started if "RANK" in process.environ()}
+    found: dict[int, int] = {}
+    for process in psutil.Process(launcher).children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # one that has just ended
+            if rank := process.environ().get("RANK"):
+                found[int(rank)] = process.pid
+    return found
+
+
+def ranks_once_they_train(running: subprocess.Popen[str], processes: int) -> dict[int, int]:
+    """The processes that share a training, which are all there when it has said how its first epoch went."""
+    assert running.stdout
+    while not running.stdout.readline().startswith("epoch"):  # on few cores it says first that it has few
+        assert running.poll() is None
+    found = ranks(running.pid)
+    assert set(found) == set(range(processes))
+    return found
 
 
 def lines_until_one_is_killed(project: Project, rank: int, after: int = 4) -> list[str]:
@@ -128,9 +143,7 @@ def test_one_that_is_terminated_alone_is_a_line_too(rank: int, again: Project) -
     again.edit("epochs: 1", f"epochs: {LONG}")
     share(again, 2)
     running = again.start("python", "-m", "stages.train")
-    assert running.stdout
-    running.stdout.readline()
-    os.kill(ranks(running.pid)[rank], signal.SIGTERM)
+    os.kill(ranks_once_they_train(running, 2)[rank], signal.SIGTERM)
     assert running.communicate()[0].splitlines()[-1] == "error: terminated"
     assert running.returncode == 128 + signal.SIGTERM
 
@@ -140,9 +153,7 @@ def test_a_signal_ends_them_all_with_one_line(number: int, word: str, again: Pro
     again.edit("epochs: 1", f"epochs: {LONG}")
     share(again, 2)
     running = again.start("python", "-m", "stages.train")
-    assert running.stdout
-    running.stdout.readline()
-    pids = ranks(running.pid)
+    pids = ranks_once_they_train(running, 2)
     os.killpg(running.pid, number)
     assert running.communicate()[0].splitlines()[-1] == f"error: {word}"
     assert running.returncode == 128 + number
@@ -154,9 +165,7 @@ def test_they_end_when_what_started_them_is_killed(again: Project) -> None:
     again.edit("epochs: 1", f"epochs: {LONG}")
     share(again, 2)
     running = again.start("python", "-m", "stages.train")
-    assert running.stdout
-    running.stdout.readline()
-    processes = [psutil.Process(pid) for pid in ranks(running.pid).values()]
+    processes = [psutil.Process(pid) for pid in ranks_once_they_train(running, 2).values()]
     running.kill()
     running.communicate()
     _, left = psutil.wait_procs(processes, timeout=600)
