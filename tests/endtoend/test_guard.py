@@ -246,6 +246,13 @@ def test_notes_of_processes_that_are_gone_are_no_run(tmp_path: Path, monkeypatch
     assert running_now.writers() == []
 
 
+def trains(process: psutil.Process) -> bool:
+    """Whether it is the stage, and has not just ended."""
+    with contextlib.suppress(psutil.Error):
+        return "stages.train" in " ".join(process.cmdline())
+    return False
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])
@@ -260,7 +267,7 @@ def test_a_stage_ends_with_the_dvc_that_started_it(shell: str, at_once: bool, pr
     while not running.stdout.readline().startswith("> python -m stages.train" if at_once else "epoch 1:"):
         assert running.poll() is None
     children: list[psutil.Process] = []
-    while not any("stages.train" in " ".join(child.cmdline()) for child in children):
+    while not any(map(trains, children)):
         assert running.poll() is None
         children = psutil.Process(running.pid).children(recursive=True)
     running.kill()
