@@ -14,9 +14,11 @@ import contextlib
 import io
 import os
 import re
+import select
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -477,7 +479,11 @@ def test_one_signal_ends_a_compare_that_waits_for_a_remote(
 ) -> None:
     clone, pipe = hanging
     process = clone.start(sys.executable, *MNIST, "compare", "HEAD~1", "HEAD")
-    with pipe.open() as held:
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as held:  # else it waits for ever, if no remote is asked
+        latest = time.monotonic() + PATIENCE
+        while not select.select([held], [], [], 1)[0]:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < latest, "it has asked no remote"
         waiting = int(held.readline())  # for git
         process.send_signal(number)
         output, _ = process.communicate(timeout=PATIENCE)
