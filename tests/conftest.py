@@ -87,6 +87,8 @@ OWN_ORDER = numerics.own_order("cpu")  # why results here cannot be the committe
 needs_the_order = pytest.mark.skipif(OWN_ORDER is not None, reason=f"{OWN_ORDER}: other results are expected here")
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 needs_fashion = pytest.mark.skipif(not FASHION.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium; on Debian: apt-get install chromium")
 SMALL = {"train": 1200, "test": 300}
 PATIENCE = 3600  # seconds: on the slowest and busiest machine, only what hangs takes so long
 PIPE = 4096  # bytes: 57 lines of an epoch; a reader takes 114 at a time
@@ -224,6 +226,12 @@ def run_inside(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
         for number, handler in before.items():
             signal.signal(number, handler)
     return caught.value.code
+
+
+def of_a_browser(home: Path) -> dict[str, str]:
+    """The environment of a Chromium that leaves nothing in the user's own folders."""
+    home.mkdir(exist_ok=True)
+    return {name: value for name, value in os.environ.items() if not name.startswith("XDG_")} | {"HOME": str(home)}
 
 
 @pytest.fixture

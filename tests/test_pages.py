@@ -1,20 +1,15 @@
 """The two pages that people look at, in a real browser that reaches no network."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.conftest import PATIENCE, Project, copy
+from tests.conftest import CHROMIUM, PATIENCE, Project, copy, needs_chromium, of_a_browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium; on Debian: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, needs_chromium]
 LARGEST = 3_000_000  # bytes
 
 
@@ -24,8 +19,9 @@ def browsed(page: Path, *options: str) -> str:
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
     command += [f"--user-data-dir={page.parent / 'profile'}", "--virtual-time-budget=10000", *options]
     return subprocess.run(
-        [*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, check=True, timeout=PATIENCE
-    ).stdout
+        [*command, "--dump-dom", page.as_uri()], env=of_a_browser(page.parent / "home"), capture_output=True, text=True,
+        check=True, timeout=PATIENCE,
+    ).stdout  # fmt: skip
 
 
 def fetched(html: str) -> list[str]:

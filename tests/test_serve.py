@@ -5,7 +5,6 @@ import http.client
 import io
 import json
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,11 +18,11 @@ from PIL import Image
 from benchmarks import attacks
 from mnist import predictions
 from mnist.commands import predict
-from tests.conftest import PATIENCE, Project, copy, made_once
+from tests.conftest import CHROMIUM, PATIENCE, Project, copy, made_once, of_a_browser
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = shutil.which("chromium")
+GIVEN_UP = 300  # seconds: the server waits for one, and whoever waits so long waits for nothing
 PROGRAM = """
 from mnist import numerics
 numerics.pin(threads=1)
@@ -160,7 +159,7 @@ def test_hostile_requests_are_refused_in_a_line(
     ],
 )
 def test_what_does_not_arrive_is_not_waited_for(sent: bytes, port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=GIVEN_UP) as connection:
         connection.sendall(sent)
         answer = b""
         with contextlib.suppress(ConnectionResetError):
@@ -211,13 +210,15 @@ def test_without_a_model_it_says_what_brings_one(root: Project, tmp_path: Path) 
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if not CHROMIUM:
-        pytest.skip("needs a browser: Debian's package chromium")
+        pytest.skip("needs a Chromium; on Debian: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], env=of_a_browser(tmp_path_factory.mktemp("home"))
+        )
         yield started
         started.close()
 
