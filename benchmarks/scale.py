@@ -15,7 +15,6 @@ import numpy as np
 
 from mnist import dataset, numerics
 from mnist.commands import settings
-from pipeline import resume
 
 STEPS = 15_000  # at each scale, so that noise has the same say in all
 SAMPLED_EVERY = 500
@@ -48,6 +47,7 @@ def main(folder: Path, multiple: int) -> None:
     chosen = settings.read().train.model_copy(update={"epochs": STEPS})  # more than it gets to
     numerics.pin(chosen.threads)
     from mnist import models, training
+    from pipeline import resume
 
     multiply(dataset.FOLDER, folder, multiple)
     split = dataset.load("train", folder)
