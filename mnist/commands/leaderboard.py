@@ -5,6 +5,7 @@ recipe that was chosen, and git notes that.
 """
 
 import csv
+import functools
 import hashlib
 import io
 import json
@@ -52,17 +53,17 @@ def leaderboard(
     """
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other; give one")
-    head = groups.of_head()
+    head = functools.cache(groups.of_head)  # asked after git has said whether it knows this folder
     others = set()
 
     def asked(identity: groups.Identity) -> bool:
-        same = everything or all(head.get(key) in (None, identity[key]) for key in (groups.CODE, groups.DATA))
+        same = everything or all(head().get(key) in (None, identity[key]) for key in (groups.CODE, groups.DATA))
         if not same:
             others.add(json.dumps(groups.recipe(identity), sort_keys=True))
         return same
 
     try:
-        ranked = order(groups.known(asked=asked), by, groups.split(head))
+        ranked = order(groups.known(asked=asked), by, groups.split(head()))
     finally:
         if others:
             groups.aside(f"left out: recipes of other code, libraries or data than HEAD's ({len(others)}); see --all")
