@@ -58,7 +58,7 @@ class Dataset(params.Section):
         """Name the new name of a key to whoever has the old one."""
         for old, new in (("folder", "path"), ("size", "image_size")):
             if isinstance(values, dict) and old in values:
-                raise ValueError(f"{old} is called {new} now; `sed -i 's/{old}: /{new}: /' params.yaml`")
+                raise ValueError(f"{old} is called {new} now; `sed -i 's/\\b{old}: /{new}: /' params.yaml`")
         return values
 
 

@@ -300,9 +300,10 @@ OWN_DATA = [
                "own/classes.txt: DVC does not look at it, as dataset.path is the file own/own.npz; put both", path="own/own.npz"),
     *(Case("data that DVC tracks and that are not there", command, in_turn(gone("data/small"), file("data/small.dvc", "")),
            "data/small: (missing|no such file or folder, but small.dvc is).*; `dvc checkout data/small.dvc` brings it") for command in (CHECK, DOWNLOAD)),
-    Case("the name of size before", DOWNLOAD, given("# image_size: null  ", "size: [14, 14]"), "dataset: size is called image_size now; `sed -i 's/size: /image_size: /' params.yaml`"),
+    Case("the name of size before", DOWNLOAD, given("# image_size: null  ", "size: [14, 14]"), "dataset: size is called image_size now; `sed",
+         remedy=("sed -i 's/\\bsize: /image_size: /' params.yaml",)),
     Case("the old name of a key", DOWNLOAD, given("path: data/small", "folder: data/small"), "dataset: folder is called path now; `sed",
-         remedy=("sed -i 's/folder: /path: /' params.yaml",)),
+         remedy=("sed -i 's/\\bfolder: /path: /' params.yaml",)),
     Case("the old name of a key in dvc.yaml", DOWNLOAD, lambda root: (root / "dvc.yaml").write_text(
         (root / "dvc.yaml").read_text("utf-8").replace("${dataset.path}", "${dataset.folder}"), "utf-8"),
          r"params.yaml: dataset.folder: missing, and dvc.yaml refers to it; put it back, or edit dvc.yaml; the keys here are path, "),

@@ -58,7 +58,7 @@ PARAMETERS = [
     Case("an average that stands still", RECIPE, given("average: 0.0", "average: 1.0"), r"train\.average: should be less than 1"),
     Case("more than a quarter turn", TRAIN, given("rotate: 0.0", "rotate: 91"), r"train\.rotate: should be less .* 90, not 91"),
     *(Case(f"{key} of data that are fetched", command, given("download: null ", f"download: mnist\n  {key}: {value} "), rf"dataset: {key} is for the data at path, and mnist is fetched as it is; remove dataset\.{key}")
-      for key, value, command in (("size", "[14, 14]", DOWNLOAD), ("channels", "1", CHECK), ("first_label", "1", RECIPE), ("test_share", "0.1", CHECK), ("seed", "7", DOWNLOAD))),
+      for key, value, command in (("image_size", "[14, 14]", DOWNLOAD), ("channels", "1", CHECK), ("first_label", "1", RECIPE), ("test_share", "0.1", CHECK), ("seed", "7", DOWNLOAD))),
     Case("a seed beyond 32 bits", NORMALISE, given("\n  seed: 0", "\n  seed: 4294967296"), r"normalise\.seed: should be .* not 4294967296"),
     Case("more processes than parts", CHECK, around("", "machine: {processes: 2}\n"), r"train\.parts: 1 of a batch for 2 processes; set it to 2 or"),
     Case("more processes than parts", TRAIN, around("", "machine: {processes: 2}\n"), r"train\.parts: 1 of a batch for 2 processes; set it to 2 or"),

@@ -33,7 +33,7 @@ START = [
     *(Case("a start of no model", command, in_turn(DECLARED, text(OLD, "x")),
            r"train\.start_from: old\.safetensors: not a whole safetensors file .*; name a model file of this project") for command in (CHECK, TRAIN)),
     *(Case("a start of another architecture", command, OTHER, r"train\.start_from: old\.safetensors: is mlp, not cnn; set train\.model to mlp") for command in (CHECK, TRAIN)),
-    *(Case("a start for other images", command, WIDE, r"is for images of 14×56, and the data set has 28×28; set dataset\.size to \[14, 56\]") for command in (CHECK, TRAIN)),
+    *(Case("a start for other images", command, WIDE, r"is for images of 14×56, and the data set has 28×28; set dataset\.image_size to \[14, 56\]") for command in (CHECK, TRAIN)),
     Case("other weights of classes", TRAIN, given("  device: cpu", "  class_weights: {0: 2}\n  device: cpu"), r"train\.class_weights: should be 'balanced', not a dict"),
     Case("a class that weighs without an image", CHECK, in_turn(BALANCED, given("validation: 200", "validation: 1199")),
      r"train\.class_weights: the class '\d' has no training images, .*; set it to null"),
