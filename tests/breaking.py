@@ -147,7 +147,7 @@ BREAKS = {
     "the gate is open": Break("mnist/commands/compare.py", "if gate and", "if not gate and", "tests/test_compare.py -k gate_stops"),
     "other test images are compared": Break("mnist/commands/runs.py", "a.test_files != b.test_files or", "", "tests/test_compare.py -k other_test_images"),
     "stale code is compared": Break("pipeline/stale.py", "            yield path\n", "            pass\n", "tests/test_compare.py -k older_than_their_code"),
-    "a seed counts twice": Break("mnist/commands/groups.py", "            seen.add(run)\n", "", "tests/test_leaderboard.py -k newest"),
+    "a seed counts twice": Break("mnist/commands/groups.py", "            seen.add(text_of_run)\n", "", "tests/test_leaderboard.py -k newest"),
     "other data are ranked together": Break("mnist/commands/groups.py", 'made.outputs().get(DATA, "unknown")[:7]', "''", "tests/test_leaderboard.py -k libraries_or_data"),
     "recall is of another class": Break("mnist/metrics.py", "predictions.classes[k]: float", "predictions.classes[k - 1]: float", "tests/test_metrics.py"),
     "bins are weighted alike": Break("mnist/metrics.py", ", weights=images)", ")", "tests/test_metrics.py"),

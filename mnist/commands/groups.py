@@ -80,13 +80,7 @@ class Recorded(NamedTuple):
         return recipe(self.identity)
 
 
-def every(identity: Identity) -> bool:
-    """Any run."""
-    del identity
-    return True
-
-
-def recorded(say: Callable[[str], None], asked: Callable[[Identity], bool] = every) -> Iterator[Recorded]:
+def recorded(say: Callable[[str], None], asked: Callable[[Identity], bool] = lambda _: True) -> Iterator[Recorded]:
     """The runs of all experiments and of the current branch's commits that are asked for, the newest first.
 
     Of runs with the same parameters, seed included, the newest counts: the others are the same or of older code.
@@ -102,9 +96,9 @@ def recorded(say: Callable[[str], None], asked: Callable[[Identity], bool] = eve
             continue
         try:
             made = lock.parse(text, f"{commit}: {lock.FILE}")
-            if not asked(identity(made)):
+            if not asked(run := identity(made)):
                 continue
-            found = Recorded(commit, identity(made), Measured.model_validate_json(metrics))
+            found = Recorded(commit, run, Measured.model_validate_json(metrics))
         except (InputError, ValidationError):
             say(f"{commit[:7]}: its {lock.FILE} or {METRICS} is damaged; left out")
             continue
@@ -114,8 +108,8 @@ def recorded(say: Callable[[str], None], asked: Callable[[Identity], bool] = eve
         if mixed := made.mixed(METRICS):
             say(f"{commit[:7]}: {mixed[0]} was made again after what was made from it; left out")
             continue
-        if (run := json.dumps(found.identity, sort_keys=True)) not in seen:
-            seen.add(run)
+        if (text_of_run := json.dumps(run, sort_keys=True)) not in seen:
+            seen.add(text_of_run)
             yield found
 
 
@@ -124,7 +118,7 @@ def aside(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def known(say: Callable[[str], None] = aside, asked: Callable[[Identity], bool] = every) -> list[Group]:
+def known(say: Callable[[str], None] = aside, asked: Callable[[Identity], bool] = lambda _: True) -> list[Group]:
     """The recipes of the runs that are asked for, the one with the newest run first; `say` is told what is left out.
 
     Raises InputError if there is none.
